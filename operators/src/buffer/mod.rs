@@ -1,0 +1,1 @@
+//! Operators that hold items between two sides that run at different speeds.

@@ -1,0 +1,225 @@
+//! [`Alarm`]: a deadline to wait for.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::virtual_time::{Key, Timers};
+use super::{Clock, Kind, Timestamp, live_now};
+
+/// A deadline that can be moved at no cost: what a time operator waits on.
+///
+/// [`set`](Self::set) only notes the deadline. The timer behind it is armed when the alarm is
+/// polled, and an alarm whose deadline moves on and on (a debounce under load) re-arms its timer
+/// only when it fires too early. It never rings early; on the live clock it may ring up to a
+/// millisecond late, which is the resolution of tokio's timers.
+///
+/// At one instant of virtual time the alarms of sources ring first, then those of operators, each
+/// in the order in which they were set.
+///
+/// On the live clock an alarm has to be polled within a tokio runtime that has its time driver
+/// enabled.
+#[derive(Debug)]
+pub struct Alarm {
+    /// That of the run which first uses the alarm.
+    clock: Option<Clock>,
+    rank: Rank,
+    deadline: Option<Deadline>,
+    timer: Timer,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    at: Timestamp,
+    /// Order among alarms that are due at one instant; only the virtual clock counts.
+    order: u64,
+}
+
+/// Who waits: at one instant items come before timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    Source,
+    Operator,
+}
+
+enum Timer {
+    Idle,
+    Live {
+        armed: Option<Timestamp>,
+        sleep: Pin<Box<tokio::time::Sleep>>,
+    },
+    Virtual {
+        timers: Arc<Timers>,
+        key: Key,
+    },
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Alarm {
+    /// An alarm of an operator. Its clock is that of the run in which it is first used.
+    pub const fn new() -> Self {
+        Self::ranked(Rank::Operator)
+    }
+
+    /// An alarm of a source: at one instant it rings before those of operators, because what it
+    /// announces are items.
+    pub const fn for_source() -> Self {
+        Self::ranked(Rank::Source)
+    }
+
+    const fn ranked(rank: Rank) -> Self {
+        Self {
+            clock: None,
+            rank,
+            deadline: None,
+            timer: Timer::Idle,
+        }
+    }
+
+    /// The clock that decides when it rings.
+    pub fn clock(&mut self) -> &Clock {
+        self.clock.get_or_insert_with(Clock::current)
+    }
+
+    /// The time on that clock.
+    pub fn now(&mut self) -> Timestamp {
+        self.clock().now()
+    }
+
+    /// Moves the deadline.
+    pub fn set(&mut self, deadline: Timestamp) {
+        let order = match &self.clock().0 {
+            Kind::Virtual(timers) => timers.next_order(),
+            Kind::Live | Kind::Paced(_) => 0,
+        };
+        self.deadline = Some(Deadline {
+            at: deadline,
+            order,
+        });
+    }
+
+    /// Takes the deadline away.
+    pub fn clear(&mut self) {
+        self.deadline = None;
+    }
+
+    /// The deadline, if there is one.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.deadline.map(|deadline| deadline.at)
+    }
+
+    /// Ready when the deadline has come; that takes it away. Pending for ever without one, and
+    /// then nobody is woken: the caller is waiting for something else too.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else {
+            return Poll::Pending;
+        };
+        let clock = self.clock.get_or_insert_with(Clock::current);
+        let rang = match &clock.0 {
+            Kind::Virtual(timers) => {
+                let key = Key {
+                    at: deadline.at,
+                    rank: self.rank,
+                    order: deadline.order,
+                };
+                self.timer.poll_virtual(timers, key, cx)
+            }
+            Kind::Live => {
+                let left = deadline.at.saturating_since(live_now());
+                self.timer.poll_live(deadline.at, left, cx)
+            }
+            Kind::Paced(pace) => {
+                let left = pace.live_time_until(deadline.at);
+                let left = if clock.now() >= deadline.at {
+                    Duration::ZERO
+                } else {
+                    left
+                };
+                self.timer.poll_live(deadline.at, left, cx)
+            }
+        };
+        if rang.is_ready() {
+            self.deadline = None;
+        }
+        rang
+    }
+}
+
+impl Timer {
+    /// `left` is the live time until `deadline`.
+    fn poll_live(&mut self, deadline: Timestamp, left: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        if left.is_zero() {
+            return Poll::Ready(());
+        }
+        if !matches!(self, Self::Live { .. }) {
+            *self = Self::Live {
+                armed: None,
+                sleep: Box::pin(tokio::time::sleep(left)),
+            };
+        }
+        let Self::Live { armed, sleep } = self else {
+            return Poll::Pending;
+        };
+        if armed.is_none_or(|armed| armed > deadline) {
+            sleep.as_mut().reset(tokio::time::Instant::now() + left);
+            *armed = Some(deadline);
+        }
+        // Armed for the deadline or for an earlier one: that it fires means only that it has to
+        // be armed again, because time is left.
+        while sleep.as_mut().poll(cx).is_ready() {
+            sleep.as_mut().reset(tokio::time::Instant::now() + left);
+            *armed = Some(deadline);
+        }
+        Poll::Pending
+    }
+
+    /// Ready only when the timer with this very key has fired: at one instant the order of the
+    /// keys decides, not who looks at the clock first.
+    fn poll_virtual(&mut self, timers: &Arc<Timers>, key: Key, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::Virtual { timers, key: armed } = self {
+            let waiting = timers.is_waiting(*armed, cx.waker());
+            if waiting && *armed <= key {
+                // Due earlier than asked for: it is armed again when it fires.
+                return Poll::Pending;
+            }
+            if waiting {
+                timers.cancel(*armed);
+            } else if *armed == key {
+                *self = Self::Idle;
+                return Poll::Ready(());
+            }
+        }
+        timers.arm(key, cx.waker());
+        *self = Self::Virtual {
+            timers: timers.clone(),
+            key,
+        };
+        Poll::Pending
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Self::Virtual { timers, key } = self {
+            timers.cancel(*key);
+        }
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "Idle",
+            Self::Live { .. } => "Live",
+            Self::Virtual { .. } => "Virtual",
+        })
+    }
+}

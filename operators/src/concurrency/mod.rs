@@ -1,0 +1,1 @@
+//! Operators that keep several pieces of work in flight.

@@ -1,0 +1,1 @@
+//! Operators for items that are `Result`s, and sources that start again.

@@ -1,0 +1,5 @@
+//! Operators that let some of the items pass.
+
+mod filter;
+
+pub use filter::Filter;

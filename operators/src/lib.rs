@@ -1,0 +1,35 @@
+//! Flow, Stage, the clock and every operator of [aqueduct]; no I/O.
+//!
+//! Users depend on the crate `aqueduct`, which re-exports all of this. A stage of your own needs
+//! only [`Stage`] and [`Flow::from_stage`].
+//!
+//! [aqueduct]: https://docs.rs/aqueduct
+
+mod clock;
+mod flow;
+mod outline;
+mod stage;
+#[cfg(test)]
+mod testing;
+mod util;
+
+pub mod buffer;
+pub mod combine;
+pub mod concurrency;
+pub mod error;
+pub mod filter;
+pub mod share;
+pub mod source;
+pub mod terminal;
+pub mod time;
+pub mod transform;
+pub mod window;
+
+pub use clock::{
+    Alarm, Ambient, Budget, Clock, Driven, InAmbient, Job, Stalled, Task, Timestamp, Virtual,
+};
+pub use flow::Flow;
+pub use outline::{Bound, Node, Outline, Site};
+pub use source::{flow, iter};
+pub use stage::Stage;
+pub use window::Timed;

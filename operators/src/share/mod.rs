@@ -1,0 +1,1 @@
+//! One flow to several consumers.

@@ -1,0 +1,3 @@
+//! aqueduct.
+
+pub use aqueduct_operators::*;
