@@ -1,0 +1,285 @@
+//! `as_of`: joins each item with what was known at its time.
+
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pin_project::pin_project;
+
+use super::Timed;
+use crate::{Bound, Flow, Outline, Site, Stage, Timestamp};
+
+/// Which item on the right an as-of join takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AsOf {
+    strict: bool,
+    tolerance: Option<Duration>,
+}
+
+impl AsOf {
+    /// The last item at or before the time of the left one. Of several at one instant the last to
+    /// arrive wins.
+    pub const fn backward() -> Self {
+        Self {
+            strict: false,
+            tolerance: None,
+        }
+    }
+
+    /// Only items strictly before the left one.
+    #[must_use]
+    pub const fn strict(self) -> Self {
+        Self {
+            strict: true,
+            ..self
+        }
+    }
+
+    /// Only items at most this much older than the left one.
+    #[must_use]
+    pub const fn within(self, tolerance: Duration) -> Self {
+        Self {
+            tolerance: Some(tolerance),
+            ..self
+        }
+    }
+}
+
+impl<S: Stage<Item = Timed<L>>, L> Flow<S> {
+    /// Pairs each item with the last one of `right` as of its time.
+    ///
+    /// ```text
+    /// in     --a1-----b4--------|
+    /// right  ----x0-y3-----z5---|
+    /// out    -------(ax)---(by)-|    as_of(right, AsOf::backward())
+    /// ```
+    ///
+    /// An item waits until the right side has come past its time, by an item or by a watermark, so
+    /// that the answer does not depend on which side is faster. Nothing from the right that is
+    /// later than an item can reach it.
+    ///
+    /// - **Emits** each item with its match, or with `None`, in order; watermarks of the left side
+    ///   pass in order.
+    /// - **Backpressures** the right side when it is ahead of the left, the left side while the
+    ///   right one is behind.
+    /// - **Ends** when the left input has ended.
+    /// - **On error**: nothing here can fail.
+    /// - **Holds** 3 items: one on the left, and on the right the last match and the next one.
+    /// - **Cost**: a clone of the match for each item; no allocation, no clock read.
+    ///
+    /// ```
+    /// # use aqueduct_operators::{Timestamp, iter, window::AsOf};
+    /// # use std::time::Duration;
+    /// # futures::executor::block_on(async {
+    /// let time = |s: &i64| Timestamp::from_secs(*s);
+    /// let trades = iter([3, 5, 9]).event_time(time, Duration::ZERO);
+    /// let quotes = iter([4, 5, 8]).event_time(time, Duration::ZERO);
+    /// let pairs: Vec<_> = trades.as_of(quotes, AsOf::backward()).values().collect().await;
+    /// assert_eq!(pairs, [(3, None), (5, Some(5)), (9, Some(8))]);
+    /// # });
+    /// ```
+    #[doc(alias("asof_join", "merge_asof", "join_asof"))]
+    #[track_caller]
+    pub fn as_of<R, T>(self, right: Flow<R>, which: AsOf) -> Flow<AsOfJoin<S, R, L, T>>
+    where
+        R: Stage<Item = Timed<T>>,
+        T: Clone,
+    {
+        Flow::from_stage(AsOfJoin {
+            left: self.into_stage(),
+            right,
+            which,
+            waiting: None,
+            left_reached: Timestamp::MIN,
+            known: None,
+            ahead: None,
+            right_reached: Timestamp::MIN,
+            site: Location::caller(),
+        })
+    }
+}
+
+/// The stage behind [`Flow::as_of`].
+#[pin_project]
+#[derive(Debug)]
+pub struct AsOfJoin<S, R, L, T> {
+    #[pin]
+    left: S,
+    #[pin]
+    right: Flow<R>,
+    which: AsOf,
+    /// The left item that waits for the right side to come past it.
+    waiting: Option<(Timestamp, L)>,
+    /// The time that no further left item precedes.
+    left_reached: Timestamp,
+    /// The latest right item that is not ahead of the left side.
+    known: Option<(Timestamp, T)>,
+    /// The first right item that is.
+    ahead: Option<(Timestamp, T)>,
+    /// The time that no further right item precedes; `MAX` once the right side has ended.
+    right_reached: Timestamp,
+    site: Site,
+}
+
+impl<S, R, L, T> AsOfJoin<S, R, L, T>
+where
+    R: Stage<Item = Timed<T>>,
+{
+    /// Takes right items as far as `until`. Ready when no more can come that far.
+    fn advance(self: Pin<&mut Self>, until: Timestamp, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let precedes = |time: Timestamp| time < until || (time == until && !this.which.strict);
+        loop {
+            match this.ahead.take() {
+                Some((time, item)) if precedes(time) => *this.known = Some((time, item)),
+                Some(later) => {
+                    *this.ahead = Some(later);
+                    return Poll::Ready(());
+                }
+                None if !precedes(*this.right_reached) => return Poll::Ready(()),
+                None => match ready!(Stage::poll_next(this.right.as_mut(), cx)) {
+                    Some(Timed::Item(time, item)) => *this.ahead = Some((time, item)),
+                    Some(Timed::Watermark(time)) => {
+                        *this.right_reached = (*this.right_reached).max(time);
+                    }
+                    None => *this.right_reached = Timestamp::MAX,
+                },
+            }
+        }
+    }
+}
+
+impl<S, R, L, T> Stage for AsOfJoin<S, R, L, T>
+where
+    S: Stage<Item = Timed<L>>,
+    R: Stage<Item = Timed<T>>,
+    T: Clone,
+{
+    type Item = Timed<(L, Option<T>)>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some((time, _)) = self.waiting {
+                ready!(self.as_mut().advance(time, cx));
+                let this = self.as_mut().project();
+                let Some((time, left)) = this.waiting.take() else {
+                    continue;
+                };
+                let right = this.known.as_ref().filter(|(known, _)| {
+                    // A late left item may find the right side past its time.
+                    *known <= time
+                        && this
+                            .which
+                            .tolerance
+                            .is_none_or(|most| time - *known <= most)
+                });
+                let right = right.map(|(_, item)| item.clone());
+                return Poll::Ready(Some(Timed::Item(time, (left, right))));
+            }
+            let this = self.as_mut().project();
+            match this.left.poll_next(cx) {
+                Poll::Ready(Some(Timed::Item(time, item))) => {
+                    *this.waiting = Some((time, item));
+                }
+                Poll::Ready(Some(Timed::Watermark(time))) => {
+                    *this.left_reached = (*this.left_reached).max(time);
+                    return Poll::Ready(Some(Timed::Watermark(time)));
+                }
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    // What is not ahead of the left side can be taken already: a busy right side
+                    // is not held up by a silent left one.
+                    let until = self.left_reached;
+                    let _ = self.as_mut().advance(until, cx);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let left = this.left.poll_progress(cx);
+        let right = this.right.poll_progress(cx);
+        ready!(left);
+        right
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let (least, most) = self.left.size_hint();
+        let waiting = usize::from(self.waiting.is_some());
+        (
+            least.saturating_add(waiting),
+            most.and_then(|most| most.checked_add(waiting)),
+        )
+    }
+
+    fn describe(&self, outline: &mut Outline) {
+        self.left.describe(outline);
+        outline
+            .join("as_of", self.site, [Outline::of(&self.right)])
+            .parameter("which", format_args!("{:?}", self.which))
+            .holds(Bound::Items(3));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iter;
+    use crate::testing::{items, timeline, timetable};
+
+    fn time(s: &i64) -> Timestamp {
+        Timestamp::from_secs(*s)
+    }
+
+    fn pairs(left: &[i64], right: &[i64], which: AsOf) -> Vec<(i64, Option<i64>)> {
+        let left = iter(left.to_vec()).event_time(time, Duration::ZERO);
+        let right = iter(right.to_vec()).event_time(time, Duration::ZERO);
+        items(left.as_of(right, which).values())
+    }
+
+    #[test]
+    fn an_equal_time_matches_unless_the_join_is_strict() {
+        assert_eq!(pairs(&[2], &[1, 2, 3], AsOf::backward()), [(2, Some(2))]);
+        assert_eq!(
+            pairs(&[2], &[1, 2, 3], AsOf::backward().strict()),
+            [(2, Some(1))]
+        );
+    }
+
+    #[test]
+    fn a_match_older_than_the_tolerance_is_none() {
+        let which = AsOf::backward().within(Duration::from_secs(2));
+        assert_eq!(pairs(&[3, 5], &[1], which), [(3, Some(1)), (5, None)]);
+    }
+
+    #[test]
+    fn of_several_right_items_at_one_instant_the_last_to_arrive_wins() {
+        let left = iter([5]).event_time(time, Duration::ZERO);
+        let right = iter([(5, 'x'), (5, 'y')]).event_time(|x| time(&x.0), Duration::ZERO);
+        assert_eq!(
+            items(left.as_of(right, AsOf::backward()).values()),
+            [(5, Some((5, 'y')))]
+        );
+    }
+
+    #[test]
+    fn the_answer_does_not_depend_on_which_side_is_faster() {
+        for (left, right) in [(0, 100), (100, 0)] {
+            let left = timetable([2, 4, 6].map(|s| (left + s, s)), left + 7);
+            let right = timetable([1, 4, 5].map(|s| (right + s, s)), right + 7);
+            let joined = left
+                .event_time(time, Duration::ZERO)
+                .as_of(right.event_time(time, Duration::ZERO), AsOf::backward())
+                .values();
+            let pairs: Vec<_> = timeline(joined)
+                .0
+                .into_iter()
+                .map(|(_, pair)| pair)
+                .collect();
+            assert_eq!(pairs, [(2, Some(1)), (4, Some(4)), (6, Some(5))]);
+        }
+    }
+}
