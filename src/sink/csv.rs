@@ -1,0 +1,179 @@
+//! Rows of a CSV file.
+
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, Write};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_sink::Sink;
+use serde::Serialize;
+
+use crate::{Ambient, Job};
+
+/// How much text is collected before it is written.
+const BLOCK: usize = 64 * 1024;
+
+/// A new CSV file with one row for each item. The columns are the fields of the item, named in a
+/// first row; see [`serde::Serialize`]. A file that exists is replaced.
+///
+/// Rows are collected in memory and written by a worker thread, 64 KiB at a time; flushing or
+/// closing the sink writes what is left. A file into which no row was written is empty.
+///
+/// # Errors
+///
+/// If the file cannot be created; and from the sink, if it cannot be written or an item is not a
+/// row.
+///
+/// ```
+/// # use aqueduct::{Virtual, iter, sink::csv};
+/// #[derive(serde::Serialize)]
+/// struct Row { id: u64, price: &'static str }
+///
+/// # let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("prices.csv");
+/// let rows = iter([Row { id: 1, price: "61837.63" }]);
+/// Virtual::new().run(rows.forward(csv::create(&path)?))?;
+/// assert_eq!(std::fs::read_to_string(&path)?, "id,price\n1,61837.63\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn create<T: Serialize>(path: impl AsRef<Path>) -> Result<CsvFile<T>, CsvError> {
+    let path = path.as_ref().to_owned();
+    match File::create(&path) {
+        Ok(file) => Ok(CsvFile {
+            path,
+            rows: rows(Vec::new(), true),
+            written: Written::Idle(file, Vec::new()),
+            row: PhantomData,
+        }),
+        Err(error) => Err(CsvError::Write { path, error }),
+    }
+}
+
+/// A CSV file that takes rows: see [`create`].
+#[derive(Debug)]
+pub struct CsvFile<T> {
+    path: PathBuf,
+    /// Encoded rows that are not yet on their way to the file.
+    rows: csv::Writer<Vec<u8>>,
+    written: Written,
+    row: PhantomData<fn(T)>,
+}
+
+/// The file, and the buffer to use next; or the job that has them.
+#[derive(Debug)]
+enum Written {
+    Idle(File, Vec<u8>),
+    Writing(Job<(File, Vec<u8>, io::Result<()>)>),
+    /// After an error, which was reported once.
+    Broken,
+}
+
+/// Why a CSV file could not take a row.
+#[derive(Debug, thiserror::Error)]
+pub enum CsvError {
+    /// The file cannot be created or written.
+    #[error("{}: cannot be written: {error}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// An item cannot be a row: it has nested fields, for example.
+    #[error("{}: the item is not a row: {error}", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: csv::Error,
+    },
+    /// The sink was used after an error.
+    #[error("{}: closed after an earlier error", path.display())]
+    Closed {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+fn rows(buffer: Vec<u8>, header: bool) -> csv::Writer<Vec<u8>> {
+    csv::WriterBuilder::new().has_headers(header).buffer_capacity(4096).from_writer(buffer)
+}
+
+impl<T: Serialize> CsvFile<T> {
+    /// Ready when no write is under way.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CsvError>> {
+        if let Written::Writing(job) = &mut self.written {
+            let (file, buffer, result) = ready!(Pin::new(job).poll(cx));
+            if let Err(error) = result {
+                self.written = Written::Broken;
+                return Poll::Ready(Err(CsvError::Write { path: self.path.clone(), error }));
+            }
+            self.written = Written::Idle(file, buffer);
+        }
+        Poll::Ready(match self.written {
+            Written::Broken => Err(CsvError::Closed { path: self.path.clone() }),
+            _ => Ok(()),
+        })
+    }
+
+    /// Sends the collected rows on their way. Called when no write is under way.
+    fn write(&mut self) {
+        let Written::Idle(mut file, buffer) =
+            std::mem::replace(&mut self.written, Written::Broken)
+        else {
+            return;
+        };
+        let full = std::mem::replace(&mut self.rows, rows(buffer, false));
+        self.written = Written::Writing(Ambient::current().offload(move || {
+            match full.into_inner().map_err(csv::IntoInnerError::into_error) {
+                Ok(mut text) => {
+                    let result = file.write_all(&text);
+                    text.clear();
+                    (file, text, result)
+                }
+                Err(error) => (file, Vec::new(), Err(error)),
+            }
+        }));
+    }
+
+    fn collected(&self) -> usize {
+        self.rows.get_ref().len()
+    }
+}
+
+impl<T: Serialize> Sink<T> for CsvFile<T> {
+    type Error = CsvError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), CsvError>> {
+        if self.collected() >= BLOCK {
+            ready!(self.poll_idle(cx))?;
+            self.write();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), CsvError> {
+        let row = self.rows.serialize(item);
+        row.map_err(|error| CsvError::Row { path: self.path.clone(), error })
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), CsvError>> {
+        ready!(self.poll_idle(cx))?;
+        // Moves the last rows from the encoder into the buffer that is measured.
+        if let Err(error) = self.rows.flush() {
+            return Poll::Ready(Err(CsvError::Write { path: self.path.clone(), error }));
+        }
+        if self.collected() > 0 {
+            self.write();
+            return self.poll_idle(cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), CsvError>> {
+        self.poll_flush(cx)
+    }
+}

@@ -1,0 +1,417 @@
+//! `replay`: recorded files, driven by the time at which each line was recorded.
+
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, BufRead, BufReader, Read};
+use std::panic::Location;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::vec;
+
+use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
+
+use crate::{Alarm, Ambient, Bound, Budget, Flow, Job, Outline, Site, Stage, Timestamp};
+
+/// How much text is read, decompressed and split at a time: about a thousand lines.
+const BLOCK: usize = 256 * 1024;
+/// A longer line is not a line of a recording.
+const LONGEST_LINE: usize = 16 * 1024 * 1024;
+
+/// One recorded line: `<receive time, Unix nanoseconds> <text>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// When the recorder received it.
+    pub received: Timestamp,
+    /// What it received; a slice of the block that was read, not a copy.
+    pub text: Bytes,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Where a line stands in a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its index over all files in order, from 0.
+    pub index: u64,
+    /// The file.
+    pub file: Arc<Path>,
+    /// Its number in the file, from 1.
+    pub number: u64,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.number)
+    }
+}
+
+/// What is wrong with a recording. The flow goes on behind it where that is possible.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A file cannot be opened.
+    #[error("{}: cannot be opened: {error}", file.display())]
+    Open {
+        /// The file.
+        file: Arc<Path>,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file cannot be read on, for example because its gzip stream is cut off. The lines before
+    /// were delivered; the replay goes on with the next file.
+    #[error("{place}: cannot be read on: {}", read_error(error))]
+    Read {
+        /// The line that could not be read, or only in part.
+        place: Place,
+        /// Why.
+        error: io::Error,
+    },
+    /// A line does not begin with a time in nanoseconds and a space.
+    #[error("{place}: the line does not begin with a receive time in Unix nanoseconds: `{start}`")]
+    NoTime {
+        /// The line.
+        place: Place,
+        /// How it begins.
+        start: String,
+    },
+    /// A line was received before the one above it. It is delivered after this; the clock of the
+    /// replay does not go back.
+    #[error("{place}: time runs backwards, from {before} to {received}")]
+    Backwards {
+        /// The line.
+        place: Place,
+        /// Its time.
+        received: Timestamp,
+        /// The latest time before it.
+        before: Timestamp,
+    },
+}
+
+fn read_error(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the gzip stream is cut off".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// A flow over recorded files, one after the other: plain text or gzip, told apart by content.
+///
+/// Each line comes when the clock of the run shows the time at which it was recorded. So the run
+/// decides the speed: as fast as possible under virtual time, where nothing is skipped and every
+/// timer in the flow fires where it would have fired live; in real time or at any factor under
+/// [`Clock::paced`](crate::Clock::paced); and at once under the live clock, for which a recording
+/// lies in the past.
+///
+/// ```text
+/// file  1723161254.087 {"stream":"btcusdt@bookTicker",...
+///       1723161254.116 {"stream":"btcusdt@trade",...
+/// out   --{bookTicker}---{trade}--|    each at its recorded time
+/// ```
+///
+/// The first file is opened at once, so that [`Replay::first`] is known before the run; the
+/// others when their turn comes.
+///
+/// - **Emits** each line at its time; an error in its place, before the line that it is about.
+/// - **Backpressures** when downstream does: the files are read no faster than lines are taken.
+/// - **Ends** after the last line of the last file.
+/// - **On error**: in-band; a bad line costs that line, a file that cannot be read on the rest of
+///   that file.
+/// - **Holds** two blocks of 256 KiB of text, or two lines if one is longer; a line has at most
+///   16 MiB.
+/// - **Cost**: reading and decompressing happen on a worker thread, a block at a time; a line is
+///   a slice of its block.
+///
+/// # Errors
+///
+/// If the first file cannot be opened.
+///
+/// ```
+/// # use aqueduct::{Virtual, source::replay};
+/// # use std::io::Write;
+/// let mut file = tempfile::NamedTempFile::new()?;
+/// writeln!(file, "1000000000 {{\"first\":1}}\n2000000000 {{\"second\":2}}")?;
+/// let lines = replay([file.path()])?;
+/// let count = Virtual::new().starting_at(lines.first()).run(lines.into_flow().count());
+/// assert_eq!(count, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn replay<P: AsRef<Path>>(files: impl IntoIterator<Item = P>) -> Result<Replay, ReplayError> {
+    let site = Location::caller();
+    let files: Vec<Arc<Path>> = files.into_iter().map(|file| file.as_ref().into()).collect();
+    let mut reader = Reader::new(files.clone());
+    let block = reader.next_block();
+    if let Some(Err(ReplayError::Open { file, error })) = block.first() {
+        let error = io::Error::new(error.kind(), error.to_string());
+        return Err(ReplayError::Open { file: file.clone(), error });
+    }
+    let first = block.iter().flatten().next().map_or(Timestamp::EPOCH, |line| line.received);
+    Ok(Replay { files, reader, block, first, site })
+}
+
+/// Recorded files that are ready to be replayed: see [`replay`].
+#[derive(Debug)]
+#[must_use = "a replay does nothing until it is made a flow and polled"]
+pub struct Replay {
+    files: Vec<Arc<Path>>,
+    reader: Reader,
+    block: Block,
+    first: Timestamp,
+    site: Site,
+}
+
+impl Replay {
+    /// When the first line was recorded: where the clock of a run over this recording starts. The
+    /// epoch if there is no line in the first block.
+    pub fn first(&self) -> Timestamp {
+        self.first
+    }
+
+    /// The lines as a flow.
+    pub fn into_flow(self) -> Flow<ReplayLines> {
+        Flow::from_stage(ReplayLines {
+            files: self.files,
+            block: self.block.into_iter(),
+            next: Some(Next::Idle(Box::new(self.reader))),
+            waiting: None,
+            reached: self.first,
+            alarm: Alarm::for_source(),
+            budget: Budget::new(),
+            site: self.site,
+        })
+    }
+}
+
+type Block = Vec<Result<Line, ReplayError>>;
+
+/// The stage behind [`replay`].
+#[derive(Debug)]
+pub struct ReplayLines {
+    files: Vec<Arc<Path>>,
+    /// What was read and not yet handed out.
+    block: vec::IntoIter<Result<Line, ReplayError>>,
+    /// The block behind it; `None` once everything was read.
+    next: Option<Next>,
+    /// The line whose time has not come.
+    waiting: Option<Line>,
+    /// The latest time so far.
+    reached: Timestamp,
+    alarm: Alarm,
+    budget: Budget,
+    site: Site,
+}
+
+#[derive(Debug)]
+enum Next {
+    Idle(Box<Reader>),
+    Reading(Job<(Block, Box<Reader>)>),
+}
+
+impl ReplayLines {
+    /// The next line or error, as it stands in the files.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Line, ReplayError>>> {
+        loop {
+            self.read_ahead();
+            if let Some(item) = self.block.next() {
+                return Poll::Ready(Some(item));
+            }
+            let Some(Next::Reading(job)) = &mut self.next else { return Poll::Ready(None) };
+            let (block, reader) = ready!(Pin::new(job).poll(cx));
+            self.next = (!block.is_empty()).then_some(Next::Idle(reader));
+            self.block = block.into_iter();
+        }
+    }
+
+    /// Has the next block read while this one is handed out.
+    fn read_ahead(&mut self) {
+        if let Some(Next::Idle(_)) = self.next
+            && let Some(Next::Idle(mut reader)) = self.next.take()
+        {
+            let job = Ambient::current().offload(move || (reader.next_block(), reader));
+            self.next = Some(Next::Reading(job));
+        }
+    }
+}
+
+impl Stage for ReplayLines {
+    type Item = Result<Line, ReplayError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if this.waiting.is_some() {
+                if this.alarm.deadline().is_some() {
+                    ready!(this.alarm.poll(cx));
+                }
+                return Poll::Ready(this.waiting.take().map(Ok));
+            }
+            if !this.budget.spend(cx) {
+                return Poll::Pending;
+            }
+            let Some(item) = ready!(this.poll_read(cx)) else { return Poll::Ready(None) };
+            let Ok(line) = item else { return Poll::Ready(Some(item)) };
+            let before = this.reached;
+            this.reached = before.max(line.received);
+            if this.alarm.now() < line.received {
+                this.budget.rest();
+                this.alarm.set(line.received);
+            }
+            let backwards = line.received < before;
+            let (place, received) = (line.place.clone(), line.received);
+            this.waiting = Some(line);
+            if backwards {
+                return Poll::Ready(Some(Err(ReplayError::Backwards { place, received, before })));
+            }
+        }
+    }
+
+    fn poll_progress(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn describe(&self, outline: &mut Outline) {
+        let files: Vec<_> = self.files.iter().map(|file| file.display().to_string()).collect();
+        outline
+            .stage("replay", self.site)
+            .parameter("files", files.join(", "))
+            .holds(Bound::Items(0));
+    }
+}
+
+/// Reads the files, a block at a time. Lives on the worker thread while it reads.
+#[derive(Debug)]
+struct Reader {
+    files: vec::IntoIter<Arc<Path>>,
+    open: Option<OpenFile>,
+    /// The index of the next line over all files.
+    index: u64,
+    /// How long the last block was, to allocate the next at once.
+    lines: usize,
+}
+
+struct OpenFile {
+    text: Box<dyn BufRead + Send>,
+    path: Arc<Path>,
+    /// The number of the last line that was read.
+    line: u64,
+}
+
+impl std::fmt::Debug for OpenFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OpenFile({}:{})", self.path.display(), self.line)
+    }
+}
+
+impl Reader {
+    fn new(files: Vec<Arc<Path>>) -> Self {
+        Self { files: files.into_iter(), open: None, index: 0, lines: 0 }
+    }
+
+    /// The next lines and errors; empty after the last file.
+    fn next_block(&mut self) -> Block {
+        let mut block = Vec::with_capacity(self.lines + self.lines / 4);
+        while block.is_empty() {
+            match &mut self.open {
+                Some(file) => {
+                    if !file.read_block(&mut self.index, &mut block) {
+                        self.open = None;
+                    }
+                }
+                None => {
+                    let Some(path) = self.files.next() else { break };
+                    match OpenFile::open(path.clone()) {
+                        Ok(file) => self.open = Some(file),
+                        Err(error) => block.push(Err(ReplayError::Open { file: path, error })),
+                    }
+                }
+            }
+        }
+        self.lines = block.len();
+        block
+    }
+}
+
+impl OpenFile {
+    fn open(path: Arc<Path>) -> io::Result<Self> {
+        let mut file = BufReader::with_capacity(64 * 1024, File::open(&path)?);
+        let gzip = file.fill_buf()?.starts_with(&[0x1f, 0x8b]);
+        let text: Box<dyn BufRead + Send> = match gzip {
+            true => Box::new(BufReader::with_capacity(64 * 1024, MultiGzDecoder::new(file))),
+            false => Box::new(file),
+        };
+        Ok(Self { text, path, line: 0 })
+    }
+
+    /// Reads about one block and ends with a whole line. `false` if that was the end of the file.
+    fn read_block(&mut self, index: &mut u64, block: &mut Block) -> bool {
+        let mut text = Vec::with_capacity(BLOCK + BLOCK / 8);
+        let mut read = (&mut self.text).take(BLOCK as u64).read_to_end(&mut text).map(drop);
+        let mut more = text.len() == BLOCK;
+        if read.is_ok() && more && text.last() != Some(&b'\n') {
+            let rest = LONGEST_LINE as u64;
+            read = (&mut self.text).take(rest).read_until(b'\n', &mut text).map(drop);
+            if read.is_ok() && text.len() >= LONGEST_LINE {
+                read = Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("a line is longer than {LONGEST_LINE} bytes"),
+                ));
+            }
+        }
+        if read.is_err() {
+            // What is left of the last line was not delivered as a line by anybody.
+            more = false;
+            text.truncate(whole_lines(&text));
+        }
+        self.split(text.into(), index, block);
+        if let Err(error) = read {
+            let place = Place { index: *index, file: self.path.clone(), number: self.line + 1 };
+            block.push(Err(ReplayError::Read { place, error }));
+        }
+        more
+    }
+
+    fn split(&mut self, text: Bytes, index: &mut u64, block: &mut Block) {
+        let mut start = 0;
+        while start < text.len() {
+            let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |at| start + at);
+            let mut line = text.slice(start..end);
+            if line.ends_with(b"\r") {
+                line.truncate(line.len() - 1);
+            }
+            start = end + 1;
+            self.line += 1;
+            let place = Place { index: *index, file: self.path.clone(), number: self.line };
+            *index += 1;
+            if line.is_empty() {
+                continue;
+            }
+            block.push(match split_time(&line) {
+                Some((received, after)) => {
+                    Ok(Line { received, text: line.slice(after..), place })
+                }
+                None => {
+                    let start = String::from_utf8_lossy(&line[..line.len().min(40)]).into_owned();
+                    Err(ReplayError::NoTime { place, start })
+                }
+            });
+        }
+    }
+}
+
+/// How many bytes the whole lines at the beginning of a text take.
+fn whole_lines(text: &[u8]) -> usize {
+    memchr::memrchr(b'\n', text).map_or(0, |at| at + 1)
+}
+
+/// The time at the beginning of a line, and where the text behind it begins.
+fn split_time(line: &[u8]) -> Option<(Timestamp, usize)> {
+    let space = memchr::memchr(b' ', line)?;
+    let digits = std::str::from_utf8(&line[..space]).ok()?;
+    let nanos = digits.parse::<i64>().ok()?;
+    Some((Timestamp::from_nanos(nanos), space + 1))
+}
