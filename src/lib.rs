@@ -1,3 +1,5 @@
 //! aqueduct.
 
+pub mod market;
+
 pub use aqueduct_operators::*;
