@@ -1,7 +1,9 @@
 //! aqueduct.
 
 pub mod market;
+pub mod pipeline;
 pub mod sink;
 pub mod source;
 
 pub use aqueduct_operators::*;
+pub use pipeline::Pipeline;

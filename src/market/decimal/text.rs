@@ -1,0 +1,320 @@
+//! Decimals from text and to text.
+
+use std::fmt;
+
+/// How many decimals a price or a quantity keeps.
+const DECIMALS: usize = 8;
+
+/// Why a text is not a price or a quantity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecimalError {
+    /// There is no text.
+    #[error("an empty text is not a decimal")]
+    Empty,
+    /// Something else than digits with at most one point between them.
+    #[error("{text:?} is not a decimal: digits with at most one point between them are expected")]
+    NotDecimal {
+        /// The text, at most its first 64 characters.
+        text: String,
+    },
+    /// More decimals than are kept, zeros included.
+    #[error("{text:?} has {found} decimals; at most {most} are kept")]
+    TooManyDecimals {
+        /// The text, at most its first 64 characters.
+        text: String,
+        /// How many there are.
+        found: usize,
+        /// How many are kept.
+        most: usize,
+    },
+    /// Too large for 64 bits of 1e-8.
+    #[error("{text:?} is out of range: the largest decimal kept is 92233720368.54775807")]
+    OutOfRange {
+        /// The text, at most its first 64 characters.
+        text: String,
+    },
+    /// A quantity below zero.
+    #[error("{text:?} is negative; a quantity is not")]
+    Negative {
+        /// The text, at most its first 64 characters.
+        text: String,
+    },
+}
+
+/// The beginning of `text`, for a message: enough to find it in the input, never the whole of a
+/// damaged line.
+fn quoted(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+/// `text` in units of 1e-8.
+pub(super) fn parse(text: &str) -> Result<i64, DecimalError> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let digits = digits.as_bytes();
+    // 18 digits cannot overflow: what every venue sends. The rest pays for the checks.
+    if let Some(units) = (digits.len() < 19).then(|| short(digits)).flatten() {
+        return Ok(if negative { -units } else { units });
+    }
+    checked(text, negative, digits)
+}
+
+/// The usual text: an integer part, a point and exactly eight decimals, 18 bytes at most.
+fn short(digits: &[u8]) -> Option<i64> {
+    let (integer, rest) = digits.split_at_checked(digits.len().checked_sub(DECIMALS + 1)?)?;
+    let (b'.', decimals) = rest.split_first()? else {
+        return None;
+    };
+    if integer.is_empty() {
+        return None;
+    }
+    let mut units = 0_i64;
+    let mut odd = false;
+    for digit in integer.iter().chain(decimals) {
+        let digit = digit.wrapping_sub(b'0');
+        odd |= digit > 9;
+        units = units * 10 + i64::from(digit);
+    }
+    (!odd).then_some(units)
+}
+
+fn checked(text: &str, negative: bool, digits: &[u8]) -> Result<i64, DecimalError> {
+    if text.is_empty() {
+        return Err(DecimalError::Empty);
+    }
+    let mut parts = digits.splitn(2, |byte| *byte == b'.');
+    let integer = parts.next().unwrap_or_default();
+    let decimals = parts.next();
+    let all_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    if !all_digits(integer) || !decimals.is_none_or(all_digits) {
+        return Err(DecimalError::NotDecimal { text: quoted(text) });
+    }
+    let decimals = decimals.unwrap_or_default();
+    if decimals.len() > DECIMALS {
+        return Err(DecimalError::TooManyDecimals {
+            text: quoted(text),
+            found: decimals.len(),
+            most: DECIMALS,
+        });
+    }
+    let zeros = std::iter::repeat_n(&b'0', DECIMALS - decimals.len());
+    let mut units = 0_i64;
+    for digit in integer.iter().chain(decimals).chain(zeros) {
+        let digit = i64::from(digit - b'0');
+        // Down from zero, because the range reaches one unit further there.
+        units = units
+            .checked_mul(10)
+            .and_then(|units| units.checked_sub(digit))
+            .ok_or_else(|| DecimalError::OutOfRange { text: quoted(text) })?;
+    }
+    if negative {
+        return Ok(units);
+    }
+    units
+        .checked_neg()
+        .ok_or_else(|| DecimalError::OutOfRange { text: quoted(text) })
+}
+
+/// A quantity: [`parse`] without a sign.
+pub(super) fn parse_unsigned(text: &str) -> Result<i64, DecimalError> {
+    let units = parse(text)?;
+    if text.starts_with('-') {
+        return Err(DecimalError::Negative { text: quoted(text) });
+    }
+    Ok(units)
+}
+
+/// Writes `units`, which count 1e-`decimals`, with all of its decimals.
+pub(super) fn write(f: &mut fmt::Formatter<'_>, units: i128, decimals: usize) -> fmt::Result {
+    // 39 digits and a point fit.
+    let mut buffer = [b'0'; 48];
+    let mut at = buffer.len();
+    let mut wide = units.unsigned_abs();
+    let mut written = 0;
+    let mut put = |digit: u8| {
+        if written == decimals {
+            at -= 1;
+            buffer[at] = b'.';
+        }
+        at -= 1;
+        buffer[at] = b'0' + digit;
+        written += 1;
+        written <= decimals
+    };
+    let mut more = true;
+    // Division of 128 bits is slow and nearly always unnecessary.
+    while wide > u128::from(u64::MAX) {
+        more = put((wide % 10) as u8);
+        wide /= 10;
+    }
+    let mut narrow = wide as u64;
+    while narrow > 0 || more {
+        more = put((narrow % 10) as u8);
+        narrow /= 10;
+    }
+    // Honours a width, and leaves out of account a precision, which would cut digits off.
+    let digits = std::str::from_utf8(&buffer[at..]).unwrap_or_default();
+    f.pad_integral(units >= 0, "", digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{AveragePrice, Notional, Price, Quantity, Volume};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn price(text: &str) -> Result<i64, DecimalError> {
+        text.parse::<Price>().map(Price::units)
+    }
+
+    #[test]
+    fn missing_decimals_count_as_zeros() {
+        assert_eq!(price("61837.63"), Ok(6_183_763_000_000));
+        assert_eq!(price("61837.63000000"), Ok(6_183_763_000_000));
+        assert_eq!(price("7"), Ok(700_000_000));
+        assert_eq!(price("-0.00000001"), Ok(-1));
+        assert_eq!(price("000000000000000000000000001.0"), Ok(100_000_000));
+    }
+
+    #[test]
+    fn the_ends_of_the_range_are_reached_and_not_passed() {
+        assert_eq!(price("92233720368.54775807"), Ok(i64::MAX));
+        assert_eq!(price("-92233720368.54775808"), Ok(i64::MIN));
+        for beyond in [
+            "92233720368.54775808",
+            "-92233720368.54775809",
+            "92233720369",
+        ] {
+            let text = beyond.to_owned();
+            assert_eq!(price(beyond), Err(DecimalError::OutOfRange { text }));
+        }
+    }
+
+    #[test]
+    fn what_is_no_decimal_is_refused_and_quoted() {
+        assert_eq!(price(""), Err(DecimalError::Empty));
+        for odd in [
+            "-",
+            ".",
+            "1.",
+            ".5",
+            "+1",
+            "1e5",
+            "1.2.3",
+            " 1",
+            "1 ",
+            "0x1",
+            "1,5",
+            "--1",
+            "NaN",
+            "١",
+            "1.0000000a",
+            "1.-0000000",
+            "a1837.63000000",
+        ] {
+            let text = odd.to_owned();
+            assert_eq!(price(odd), Err(DecimalError::NotDecimal { text }));
+        }
+    }
+
+    #[test]
+    fn a_ninth_decimal_is_refused_even_if_zero() {
+        let refused = "0.100000000".parse::<Quantity>().unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "\"0.100000000\" has 9 decimals; at most 8 are kept"
+        );
+    }
+
+    #[test]
+    fn a_quantity_has_no_sign() {
+        for text in ["-1", "-0", "-0.00000000"] {
+            let text = text.to_owned();
+            assert_eq!(
+                text.parse::<Quantity>(),
+                Err(DecimalError::Negative { text })
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_quotes_only_the_beginning_of_a_long_text() {
+        let refused = price(&"9".repeat(1_000)).unwrap_err();
+        assert!(refused.to_string().len() < 200);
+    }
+
+    #[test]
+    fn text_has_all_decimals_and_honours_a_width() {
+        assert_eq!(Price::from_units(-5).to_string(), "-0.00000005");
+        assert_eq!(Quantity::ZERO.to_string(), "0.00000000");
+        assert_eq!(format!("{:>12.2}", Price::from_units(1)), "  0.00000001");
+        assert_eq!(
+            AveragePrice::from_units(10_i128.pow(10)).to_string(),
+            "1.0000000000"
+        );
+        assert_eq!(
+            Notional::from_units(i128::MIN).to_string(),
+            "-17014118346046923173168.7303715884105728"
+        );
+    }
+
+    #[test]
+    fn serde_takes_text_and_refuses_a_number() {
+        let price: Price = serde_json::from_str(r#""61837.63""#).unwrap();
+        assert_eq!(
+            serde_json::to_string(&price).unwrap(),
+            r#""61837.63000000""#
+        );
+        // An escape makes the text one that cannot be borrowed.
+        let price: Price = serde_json::from_str(r#""\u0031.5""#).unwrap();
+        assert_eq!(price.to_string(), "1.50000000");
+        assert!(serde_json::from_str::<Price>("61837.63").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_price_survives_its_text(units: i64) {
+            let price = Price::from_units(units);
+            prop_assert_eq!(price.to_string().parse(), Ok(price));
+        }
+
+        #[test]
+        fn text_agrees_with_wide_arithmetic(
+            integer in "[0-9]{1,14}",
+            decimals in prop::option::of("[0-9]{1,10}"),
+        ) {
+            let text = match &decimals {
+                Some(decimals) => format!("{integer}.{decimals}"),
+                None => integer.clone(),
+            };
+            let decimals = decimals.unwrap_or_default();
+            let exact = format!("{integer}{decimals:0<10}").parse::<i128>().unwrap();
+            let expected = if decimals.len() > 8 {
+                None
+            } else {
+                i64::try_from(exact / 100).ok()
+            };
+            prop_assert_eq!(price(&text).ok(), expected);
+        }
+
+        #[test]
+        fn any_text_parses_to_what_it_says_or_not_at_all(text in "[-0-9.e+ ]{0,24}") {
+            if let Ok(units) = price(&text) {
+                let exact: f64 = text.parse().unwrap();
+                prop_assert!((units as f64 / 1e8 - exact).abs() <= exact.abs() * 1e-15);
+            }
+        }
+
+        #[test]
+        fn wide_text_agrees_with_integer_formatting(units: i128) {
+            let digits = format!("{:0>9}", units.unsigned_abs());
+            let (integer, decimals) = digits.split_at(digits.len() - 8);
+            let sign = if units < 0 { "-" } else { "" };
+            let expected = format!("{sign}{integer}.{decimals}");
+            prop_assert_eq!(Volume::from_units(units).to_string(), expected);
+        }
+    }
+}

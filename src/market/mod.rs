@@ -1,0 +1,9 @@
+//! Market data: exact prices and quantities, trades, quotes and books, and the venue's decoder.
+
+mod decimal;
+mod event;
+mod symbol;
+
+pub use decimal::{AveragePrice, DecimalError, Notional, Price, Quantity, Volume};
+pub use event::{BookMessage, DepthUpdate, Level, MarketEvent, Quote, Side, Snapshot, Trade};
+pub use symbol::{Symbol, SymbolError};
