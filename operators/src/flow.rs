@@ -57,6 +57,11 @@ impl<S: Stage> Flow<S> {
         self.stage
     }
 
+    /// The stage, to be looked at: for what a flow of one kind tells about itself.
+    pub(crate) fn stage(&self) -> &S {
+        &self.stage
+    }
+
     /// The chain as it stands, before anything runs: every stage with its parameters, the place
     /// where it was assembled, and how many items it may hold.
     ///

@@ -25,6 +25,7 @@ pub mod time;
 pub mod transform;
 pub mod window;
 
+pub use buffer::{ConflateBy, Fail, Overflow};
 pub use clock::{
     Alarm, Ambient, Budget, Clock, Driven, InAmbient, Job, Stalled, Task, Timestamp, Virtual,
 };
