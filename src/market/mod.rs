@@ -1,5 +1,6 @@
 //! Market data: exact prices and quantities, trades, quotes and books, and the venue's decoder.
 
+pub mod binance;
 mod decimal;
 mod event;
 mod symbol;

@@ -55,7 +55,7 @@ pub(super) fn parse(text: &str) -> Result<i64, DecimalError> {
         None => (false, text),
     };
     let digits = digits.as_bytes();
-    // 18 digits cannot overflow: what every venue sends. The rest pays for the checks.
+    // What every venue sends. 18 bytes cannot overflow, digits or not; the rest pays for checks.
     if let Some(units) = (digits.len() < 19).then(|| short(digits)).flatten() {
         return Ok(if negative { -units } else { units });
     }
@@ -64,21 +64,21 @@ pub(super) fn parse(text: &str) -> Result<i64, DecimalError> {
 
 /// The usual text: an integer part, a point and exactly eight decimals, 18 bytes at most.
 fn short(digits: &[u8]) -> Option<i64> {
-    let (integer, rest) = digits.split_at_checked(digits.len().checked_sub(DECIMALS + 1)?)?;
-    let (b'.', decimals) = rest.split_first()? else {
+    // An array, so that the loop over it is unrolled.
+    let (rest, decimals) = digits.split_last_chunk::<DECIMALS>()?;
+    let (b'.', integer) = rest.split_last()? else {
         return None;
     };
-    if integer.is_empty() {
-        return None;
-    }
-    let mut units = 0_i64;
-    let mut odd = false;
-    for digit in integer.iter().chain(decimals) {
-        let digit = digit.wrapping_sub(b'0');
-        odd |= digit > 9;
+    let mut units = 0;
+    let mut largest = 0;
+    let mut append = |byte: u8| {
+        let digit = byte.wrapping_sub(b'0');
+        largest = largest.max(digit);
         units = units * 10 + i64::from(digit);
-    }
-    (!odd).then_some(units)
+    };
+    integer.iter().for_each(|byte| append(*byte));
+    decimals.iter().for_each(|byte| append(*byte));
+    (largest <= 9 && !integer.is_empty()).then_some(units)
 }
 
 fn checked(text: &str, negative: bool, digits: &[u8]) -> Result<i64, DecimalError> {
