@@ -99,7 +99,10 @@ pub enum CsvError {
 }
 
 fn rows(buffer: Vec<u8>, header: bool) -> csv::Writer<Vec<u8>> {
-    csv::WriterBuilder::new().has_headers(header).buffer_capacity(4096).from_writer(buffer)
+    csv::WriterBuilder::new()
+        .has_headers(header)
+        .buffer_capacity(4096)
+        .from_writer(buffer)
 }
 
 impl<T: Serialize> CsvFile<T> {
@@ -109,20 +112,24 @@ impl<T: Serialize> CsvFile<T> {
             let (file, buffer, result) = ready!(Pin::new(job).poll(cx));
             if let Err(error) = result {
                 self.written = Written::Broken;
-                return Poll::Ready(Err(CsvError::Write { path: self.path.clone(), error }));
+                return Poll::Ready(Err(CsvError::Write {
+                    path: self.path.clone(),
+                    error,
+                }));
             }
             self.written = Written::Idle(file, buffer);
         }
         Poll::Ready(match self.written {
-            Written::Broken => Err(CsvError::Closed { path: self.path.clone() }),
+            Written::Broken => Err(CsvError::Closed {
+                path: self.path.clone(),
+            }),
             _ => Ok(()),
         })
     }
 
     /// Sends the collected rows on their way. Called when no write is under way.
     fn write(&mut self) {
-        let Written::Idle(mut file, buffer) =
-            std::mem::replace(&mut self.written, Written::Broken)
+        let Written::Idle(mut file, buffer) = std::mem::replace(&mut self.written, Written::Broken)
         else {
             return;
         };
@@ -157,14 +164,20 @@ impl<T: Serialize> Sink<T> for CsvFile<T> {
 
     fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), CsvError> {
         let row = self.rows.serialize(item);
-        row.map_err(|error| CsvError::Row { path: self.path.clone(), error })
+        row.map_err(|error| CsvError::Row {
+            path: self.path.clone(),
+            error,
+        })
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), CsvError>> {
         ready!(self.poll_idle(cx))?;
         // Moves the last rows from the encoder into the buffer that is measured.
         if let Err(error) = self.rows.flush() {
-            return Poll::Ready(Err(CsvError::Write { path: self.path.clone(), error }));
+            return Poll::Ready(Err(CsvError::Write {
+                path: self.path.clone(),
+                error,
+            }));
         }
         if self.collected() > 0 {
             self.write();

@@ -145,10 +145,23 @@ pub fn replay<P: AsRef<Path>>(files: impl IntoIterator<Item = P>) -> Result<Repl
     let block = reader.next_block();
     if let Some(Err(ReplayError::Open { file, error })) = block.first() {
         let error = io::Error::new(error.kind(), error.to_string());
-        return Err(ReplayError::Open { file: file.clone(), error });
+        return Err(ReplayError::Open {
+            file: file.clone(),
+            error,
+        });
     }
-    let first = block.iter().flatten().next().map_or(Timestamp::EPOCH, |line| line.received);
-    Ok(Replay { files, reader, block, first, site })
+    let first = block
+        .iter()
+        .flatten()
+        .next()
+        .map_or(Timestamp::EPOCH, |line| line.received);
+    Ok(Replay {
+        files,
+        reader,
+        block,
+        first,
+        site,
+    })
 }
 
 /// Recorded files that are ready to be replayed: see [`replay`].
@@ -211,16 +224,15 @@ enum Next {
 
 impl ReplayLines {
     /// The next line or error, as it stands in the files.
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Line, ReplayError>>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Line, ReplayError>>> {
         loop {
             self.read_ahead();
             if let Some(item) = self.block.next() {
                 return Poll::Ready(Some(item));
             }
-            let Some(Next::Reading(job)) = &mut self.next else { return Poll::Ready(None) };
+            let Some(Next::Reading(job)) = &mut self.next else {
+                return Poll::Ready(None);
+            };
             let (block, reader) = ready!(Pin::new(job).poll(cx));
             self.next = (!block.is_empty()).then_some(Next::Idle(reader));
             self.block = block.into_iter();
@@ -253,8 +265,12 @@ impl Stage for ReplayLines {
             if !this.budget.spend(cx) {
                 return Poll::Pending;
             }
-            let Some(item) = ready!(this.poll_read(cx)) else { return Poll::Ready(None) };
-            let Ok(line) = item else { return Poll::Ready(Some(item)) };
+            let Some(item) = ready!(this.poll_read(cx)) else {
+                return Poll::Ready(None);
+            };
+            let Ok(line) = item else {
+                return Poll::Ready(Some(item));
+            };
             let before = this.reached;
             this.reached = before.max(line.received);
             if this.alarm.now() < line.received {
@@ -265,7 +281,11 @@ impl Stage for ReplayLines {
             let (place, received) = (line.place.clone(), line.received);
             this.waiting = Some(line);
             if backwards {
-                return Poll::Ready(Some(Err(ReplayError::Backwards { place, received, before })));
+                return Poll::Ready(Some(Err(ReplayError::Backwards {
+                    place,
+                    received,
+                    before,
+                })));
             }
         }
     }
@@ -275,7 +295,11 @@ impl Stage for ReplayLines {
     }
 
     fn describe(&self, outline: &mut Outline) {
-        let files: Vec<_> = self.files.iter().map(|file| file.display().to_string()).collect();
+        let files: Vec<_> = self
+            .files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
         outline
             .stage("replay", self.site)
             .parameter("files", files.join(", "))
@@ -309,7 +333,12 @@ impl std::fmt::Debug for OpenFile {
 
 impl Reader {
     fn new(files: Vec<Arc<Path>>) -> Self {
-        Self { files: files.into_iter(), open: None, index: 0, lines: 0 }
+        Self {
+            files: files.into_iter(),
+            open: None,
+            index: 0,
+            lines: 0,
+        }
     }
 
     /// The next lines and errors; empty after the last file.
@@ -341,20 +370,33 @@ impl OpenFile {
         let mut file = BufReader::with_capacity(64 * 1024, File::open(&path)?);
         let gzip = file.fill_buf()?.starts_with(&[0x1f, 0x8b]);
         let text: Box<dyn BufRead + Send> = match gzip {
-            true => Box::new(BufReader::with_capacity(64 * 1024, MultiGzDecoder::new(file))),
+            true => Box::new(BufReader::with_capacity(
+                64 * 1024,
+                MultiGzDecoder::new(file),
+            )),
             false => Box::new(file),
         };
-        Ok(Self { text, path, line: 0 })
+        Ok(Self {
+            text,
+            path,
+            line: 0,
+        })
     }
 
     /// Reads about one block and ends with a whole line. `false` if that was the end of the file.
     fn read_block(&mut self, index: &mut u64, block: &mut Block) -> bool {
         let mut text = Vec::with_capacity(BLOCK + BLOCK / 8);
-        let mut read = (&mut self.text).take(BLOCK as u64).read_to_end(&mut text).map(drop);
+        let mut read = (&mut self.text)
+            .take(BLOCK as u64)
+            .read_to_end(&mut text)
+            .map(drop);
         let mut more = text.len() == BLOCK;
         if read.is_ok() && more && text.last() != Some(&b'\n') {
             let rest = LONGEST_LINE as u64;
-            read = (&mut self.text).take(rest).read_until(b'\n', &mut text).map(drop);
+            read = (&mut self.text)
+                .take(rest)
+                .read_until(b'\n', &mut text)
+                .map(drop);
             if read.is_ok() && text.len() >= LONGEST_LINE {
                 read = Err(io::Error::new(
                     io::ErrorKind::InvalidData,
@@ -369,7 +411,11 @@ impl OpenFile {
         }
         self.split(text.into(), index, block);
         if let Err(error) = read {
-            let place = Place { index: *index, file: self.path.clone(), number: self.line + 1 };
+            let place = Place {
+                index: *index,
+                file: self.path.clone(),
+                number: self.line + 1,
+            };
             block.push(Err(ReplayError::Read { place, error }));
         }
         more
@@ -385,15 +431,21 @@ impl OpenFile {
             }
             start = end + 1;
             self.line += 1;
-            let place = Place { index: *index, file: self.path.clone(), number: self.line };
+            let place = Place {
+                index: *index,
+                file: self.path.clone(),
+                number: self.line,
+            };
             *index += 1;
             if line.is_empty() {
                 continue;
             }
             block.push(match split_time(&line) {
-                Some((received, after)) => {
-                    Ok(Line { received, text: line.slice(after..), place })
-                }
+                Some((received, after)) => Ok(Line {
+                    received,
+                    text: line.slice(after..),
+                    place,
+                }),
                 None => {
                     let start = String::from_utf8_lossy(&line[..line.len().min(40)]).into_owned();
                     Err(ReplayError::NoTime { place, start })
