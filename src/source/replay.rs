@@ -7,13 +7,14 @@ use std::panic::Location;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::vec;
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 
-use crate::{Alarm, Ambient, Bound, Budget, Flow, Job, Outline, Site, Stage, Timestamp};
+use crate::time::Play;
+use crate::{Ambient, Bound, Budget, Flow, Job, Outline, Site, Stage, Timestamp};
 
 /// How much text is read, decompressed and split at a time: about a thousand lines.
 const BLOCK: usize = 256 * 1024;
@@ -182,24 +183,24 @@ impl Replay {
         self.first
     }
 
-    /// The lines as a flow.
-    pub fn into_flow(self) -> Flow<ReplayLines> {
-        Flow::from_stage(ReplayLines {
+    /// The lines as a flow, each at its recorded time.
+    pub fn into_flow(self) -> Flow<Play<ReplayLines, TimeOfLine>> {
+        let lines = ReplayLines {
             files: self.files,
             block: self.block.into_iter(),
             next: Some(Next::Idle(Box::new(self.reader))),
-            waiting: None,
-            reached: self.first,
-            alarm: Alarm::for_source(),
             budget: Budget::new(),
             site: self.site,
-        })
+        };
+        let time: TimeOfLine = |line| line.as_ref().ok().map(|line| line.received);
+        Flow::from_stage(lines).play(time)
     }
 }
 
 type Block = Vec<Result<Line, ReplayError>>;
+type TimeOfLine = fn(&Result<Line, ReplayError>) -> Option<Timestamp>;
 
-/// The stage behind [`replay`].
+/// The stage behind [`replay`]: the lines as they stand in the files.
 #[derive(Debug)]
 pub struct ReplayLines {
     files: Vec<Arc<Path>>,
@@ -207,11 +208,6 @@ pub struct ReplayLines {
     block: vec::IntoIter<Result<Line, ReplayError>>,
     /// The block behind it; `None` once everything was read.
     next: Option<Next>,
-    /// The line whose time has not come.
-    waiting: Option<Line>,
-    /// The latest time so far.
-    reached: Timestamp,
-    alarm: Alarm,
     budget: Budget,
     site: Site,
 }
@@ -223,29 +219,14 @@ enum Next {
 }
 
 impl ReplayLines {
-    /// The next line or error, as it stands in the files.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Line, ReplayError>>> {
-        loop {
-            self.read_ahead();
-            if let Some(item) = self.block.next() {
-                return Poll::Ready(Some(item));
-            }
-            let Some(Next::Reading(job)) = &mut self.next else {
-                return Poll::Ready(None);
-            };
-            let (block, reader) = ready!(Pin::new(job).poll(cx));
-            self.next = (!block.is_empty()).then_some(Next::Idle(reader));
-            self.block = block.into_iter();
-        }
-    }
-
     /// Has the next block read while this one is handed out.
     fn read_ahead(&mut self) {
-        if let Some(Next::Idle(_)) = self.next
-            && let Some(Next::Idle(mut reader)) = self.next.take()
-        {
-            let job = Ambient::current().offload(move || (reader.next_block(), reader));
-            self.next = Some(Next::Reading(job));
+        match self.next.take() {
+            Some(Next::Idle(mut reader)) => {
+                let job = Ambient::current().offload(move || (reader.next_block(), reader));
+                self.next = Some(Next::Reading(job));
+            }
+            next => self.next = next,
         }
     }
 }
@@ -255,38 +236,24 @@ impl Stage for ReplayLines {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        if !this.budget.spend(cx) {
+            return Poll::Pending;
+        }
         loop {
-            if this.waiting.is_some() {
-                if this.alarm.deadline().is_some() {
-                    ready!(this.alarm.poll(cx));
-                }
-                return Poll::Ready(this.waiting.take().map(Ok));
+            if let Some(item) = this.block.next() {
+                return Poll::Ready(Some(item));
             }
-            if !this.budget.spend(cx) {
-                return Poll::Pending;
-            }
-            let Some(item) = ready!(this.poll_read(cx)) else {
+            this.read_ahead();
+            let Some(Next::Reading(job)) = &mut this.next else {
                 return Poll::Ready(None);
             };
-            let Ok(line) = item else {
-                return Poll::Ready(Some(item));
-            };
-            let before = this.reached;
-            this.reached = before.max(line.received);
-            if this.alarm.now() < line.received {
+            let Poll::Ready((block, reader)) = Pin::new(job).poll(cx) else {
                 this.budget.rest();
-                this.alarm.set(line.received);
-            }
-            let backwards = line.received < before;
-            let (place, received) = (line.place.clone(), line.received);
-            this.waiting = Some(line);
-            if backwards {
-                return Poll::Ready(Some(Err(ReplayError::Backwards {
-                    place,
-                    received,
-                    before,
-                })));
-            }
+                return Poll::Pending;
+            };
+            this.next = (!block.is_empty()).then_some(Next::Idle(reader));
+            this.block = block.into_iter();
+            this.read_ahead();
         }
     }
 
@@ -303,6 +270,7 @@ impl Stage for ReplayLines {
         outline
             .stage("replay", self.site)
             .parameter("files", files.join(", "))
+            .parameter("reads ahead", "2 blocks of 256 KiB")
             .holds(Bound::Items(0));
     }
 }
@@ -312,10 +280,18 @@ impl Stage for ReplayLines {
 struct Reader {
     files: vec::IntoIter<Arc<Path>>,
     open: Option<OpenFile>,
-    /// The index of the next line over all files.
-    index: u64,
+    progress: Progress,
     /// How long the last block was, to allocate the next at once.
     lines: usize,
+}
+
+/// How far the replay has come, over all files.
+#[derive(Debug)]
+struct Progress {
+    /// The index of the next line.
+    index: u64,
+    /// The latest time so far.
+    reached: Timestamp,
 }
 
 struct OpenFile {
@@ -336,7 +312,10 @@ impl Reader {
         Self {
             files: files.into_iter(),
             open: None,
-            index: 0,
+            progress: Progress {
+                index: 0,
+                reached: Timestamp::MIN,
+            },
             lines: 0,
         }
     }
@@ -347,7 +326,7 @@ impl Reader {
         while block.is_empty() {
             match &mut self.open {
                 Some(file) => {
-                    if !file.read_block(&mut self.index, &mut block) {
+                    if !file.read_block(&mut self.progress, &mut block) {
                         self.open = None;
                     }
                 }
@@ -384,7 +363,7 @@ impl OpenFile {
     }
 
     /// Reads about one block and ends with a whole line. `false` if that was the end of the file.
-    fn read_block(&mut self, index: &mut u64, block: &mut Block) -> bool {
+    fn read_block(&mut self, progress: &mut Progress, block: &mut Block) -> bool {
         let mut text = Vec::with_capacity(BLOCK + BLOCK / 8);
         let mut read = (&mut self.text)
             .take(BLOCK as u64)
@@ -409,10 +388,10 @@ impl OpenFile {
             more = false;
             text.truncate(whole_lines(&text));
         }
-        self.split(text.into(), index, block);
+        self.split(text.into(), progress, block);
         if let Err(error) = read {
             let place = Place {
-                index: *index,
+                index: progress.index,
                 file: self.path.clone(),
                 number: self.line + 1,
             };
@@ -421,7 +400,7 @@ impl OpenFile {
         more
     }
 
-    fn split(&mut self, text: Bytes, index: &mut u64, block: &mut Block) {
+    fn split(&mut self, text: Bytes, progress: &mut Progress, block: &mut Block) {
         let mut start = 0;
         while start < text.len() {
             let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |at| start + at);
@@ -432,25 +411,34 @@ impl OpenFile {
             start = end + 1;
             self.line += 1;
             let place = Place {
-                index: *index,
+                index: progress.index,
                 file: self.path.clone(),
                 number: self.line,
             };
-            *index += 1;
+            progress.index += 1;
             if line.is_empty() {
                 continue;
             }
-            block.push(match split_time(&line) {
-                Some((received, after)) => Ok(Line {
-                    received,
-                    text: line.slice(after..),
+            let Some((received, after)) = split_time(&line) else {
+                let start = String::from_utf8_lossy(&line[..line.len().min(40)]).into_owned();
+                block.push(Err(ReplayError::NoTime { place, start }));
+                continue;
+            };
+            let before = progress.reached;
+            if received < before {
+                let place = place.clone();
+                block.push(Err(ReplayError::Backwards {
                     place,
-                }),
-                None => {
-                    let start = String::from_utf8_lossy(&line[..line.len().min(40)]).into_owned();
-                    Err(ReplayError::NoTime { place, start })
-                }
-            });
+                    received,
+                    before,
+                }));
+            }
+            progress.reached = before.max(received);
+            block.push(Ok(Line {
+                received,
+                text: line.slice(after..),
+                place,
+            }));
         }
     }
 }

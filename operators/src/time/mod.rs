@@ -2,6 +2,8 @@
 
 mod debounce;
 mod delay;
+mod play;
 
 pub use debounce::Debounce;
 pub use delay::Delay;
+pub use play::Play;
