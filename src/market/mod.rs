@@ -3,8 +3,12 @@
 pub mod binance;
 mod decimal;
 mod event;
+mod feed;
+mod signs;
 mod symbol;
 
 pub use decimal::{AveragePrice, DecimalError, Notional, Price, Quantity, Volume};
 pub use event::{BookMessage, DepthUpdate, Level, MarketEvent, Quote, Side, Snapshot, Trade};
+pub use feed::{Decoder, Feed, Places, Problem, ProblemKind, received};
+pub use signs::{Sign, TickRule, quote_rule};
 pub use symbol::{Symbol, SymbolError};
