@@ -1,1 +1,5 @@
 //! Operators with several inputs.
+
+mod chain;
+
+pub use chain::Chain;

@@ -1,7 +1,6 @@
 //! `count`: how many items there were.
 
 use std::future::Future;
-use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -53,11 +52,8 @@ impl<S: Stage> Future for Count<S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<u64> {
         let this = self.project();
         let mut items = *this.items;
-        let drained = this.flow.poll_drain(cx, &mut |_| {
-            items += 1;
-            ControlFlow::<()>::Continue(())
-        });
+        let drained = this.flow.poll_each(cx, |_| items += 1);
         *this.items = items;
-        drained.map(|_| items)
+        drained.map(|()| items)
     }
 }

@@ -1,7 +1,6 @@
 //! `fold`: one value from all items.
 
 use std::future::Future;
-use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -63,9 +62,8 @@ impl<S: Stage, A, F: FnMut(A, S::Item) -> A> Future for Fold<S, A, F> {
         let f = this.f;
         // In a local, so that the loop keeps it in registers.
         let mut accumulated = this.accumulated.take();
-        let drained = this.flow.poll_drain(cx, &mut |item| {
+        let drained = this.flow.poll_each(cx, |item| {
             accumulated = accumulated.take().map(|value| f(value, item));
-            ControlFlow::<()>::Continue(())
         });
         if drained.is_pending() {
             *this.accumulated = accumulated;
