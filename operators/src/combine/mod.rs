@@ -1,1 +1,7 @@
 //! Operators with several inputs.
+
+mod merge;
+mod merge_with;
+
+pub use merge::{Merge, merge};
+pub use merge_with::Merge2;
