@@ -12,6 +12,7 @@ mod stage;
 #[cfg(test)]
 mod testing;
 mod util;
+mod wake_set;
 
 pub mod buffer;
 pub mod combine;

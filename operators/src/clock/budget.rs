@@ -72,6 +72,28 @@ impl Budget {
         true
     }
 
+    /// How many items may be handled before the next look at the clock: at least one, or zero,
+    /// which means: return `Pending` now; the task is already woken to go on later. They are
+    /// spent by [`used`](Self::used).
+    ///
+    /// For an operator that drains its input in short turns: an input that is broken off believes
+    /// that it came to rest, so that its own budget never runs out.
+    #[inline]
+    pub fn left(&mut self, cx: &mut Context<'_>) -> usize {
+        if self.left == 0 {
+            return self.grant(cx);
+        }
+        self.left as usize
+    }
+
+    /// Spends what was used of [`left`](Self::left).
+    #[inline]
+    pub fn used(&mut self, items: usize) {
+        self.left = self
+            .left
+            .saturating_sub(u32::try_from(items).unwrap_or(u32::MAX));
+    }
+
     /// How many items may be handled before the next call; for loops that count for themselves.
     /// Zero means: return `Pending` now; the task is already woken to go on later.
     pub fn grant(&mut self, cx: &mut Context<'_>) -> usize {

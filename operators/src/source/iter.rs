@@ -56,7 +56,7 @@ impl<I: Iterator> Stage for Iter<I> {
     ) -> Poll<ControlFlow<B>> {
         let this = &mut *self;
         loop {
-            let granted = this.budget.grant(cx);
+            let granted = this.budget.left(cx);
             if granted == 0 {
                 return Poll::Pending;
             }
@@ -66,6 +66,7 @@ impl<I: Iterator> Stage for Iter<I> {
                 this.budget.rest();
                 return Poll::Ready(flow);
             }
+            this.budget.used(granted);
             // Whether `take` was cut short shows only here; the item belongs to the next grant.
             match this.items.next() {
                 None => return Poll::Ready(ControlFlow::Continue(())),
