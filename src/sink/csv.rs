@@ -44,7 +44,8 @@ pub fn create<T: Serialize>(path: impl AsRef<Path>) -> Result<CsvFile<T>, CsvErr
     match File::create(&path) {
         Ok(file) => Ok(CsvFile {
             path,
-            rows: rows(Vec::new(), true),
+            rows: rows(Vec::new(), true, LineEnd::Lf),
+            line_end: LineEnd::Lf,
             written: Written::Idle(file, Vec::new()),
             row: PhantomData,
         }),
@@ -58,6 +59,7 @@ pub struct CsvFile<T> {
     path: PathBuf,
     /// Encoded rows that are not yet on their way to the file.
     rows: csv::Writer<Vec<u8>>,
+    line_end: LineEnd,
     written: Written,
     row: PhantomData<fn(T)>,
 }
@@ -133,7 +135,7 @@ impl<T: Serialize> CsvFile<T> {
         else {
             return;
         };
-        let full = std::mem::replace(&mut self.rows, rows(buffer, false));
+        let full = std::mem::replace(&mut self.rows, rows(buffer, false, self.line_end));
         self.written = Written::Writing(Ambient::current().offload(move || {
             match full.into_inner().map_err(csv::IntoInnerError::into_error) {
                 Ok(mut text) => {
