@@ -100,14 +100,37 @@ pub enum CsvError {
     },
 }
 
-fn rows(buffer: Vec<u8>, header: bool) -> csv::Writer<Vec<u8>> {
+/// What stands at the end of each line of a CSV file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineEnd {
+    /// A line feed, as text files on Unix have it.
+    Lf,
+    /// Carriage return and line feed, as RFC 4180 and spreadsheets have it.
+    CrLf,
+}
+
+fn rows(buffer: Vec<u8>, header: bool, line_end: LineEnd) -> csv::Writer<Vec<u8>> {
+    let terminator = match line_end {
+        LineEnd::Lf => csv::Terminator::Any(b'\n'),
+        LineEnd::CrLf => csv::Terminator::CRLF,
+    };
     csv::WriterBuilder::new()
         .has_headers(header)
+        .terminator(terminator)
         .buffer_capacity(4096)
         .from_writer(buffer)
 }
 
 impl<T: Serialize> CsvFile<T> {
+    /// Ends lines in this way from the start of the file; called before the first row. Without it
+    /// lines end with a line feed.
+    #[must_use]
+    pub fn line_end(mut self, line_end: LineEnd) -> Self {
+        self.rows = rows(Vec::new(), true, line_end);
+        self.line_end = line_end;
+        self
+    }
+
     /// Ready when no write is under way.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CsvError>> {
         if let Written::Writing(job) = &mut self.written {
