@@ -15,6 +15,3 @@ pub use decimal::{AveragePrice, DecimalError, Notional, Price, Quantity, Volume}
 pub use event::{BookMessage, DepthUpdate, Level, MarketEvent, Quote, Side, Snapshot, Trade};
 pub use signs::{Sign, TickRule, quote_rule};
 pub use symbol::{Symbol, SymbolError};
-// STUB
-pub struct SimulatedVenue; pub struct WL{pub received: crate::Timestamp, pub json: String}
-impl SimulatedVenue { pub fn new(_:u64)->Self{Self} pub fn starting_at(self,_:crate::Timestamp)->Self{self} pub fn into_iter(self)->std::vec::IntoIter<WL>{vec![].into_iter()}}
