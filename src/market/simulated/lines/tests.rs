@@ -15,6 +15,7 @@ fn check(venue: SimulatedVenue, count: usize) {
     let mut before = Timestamp::MIN;
     let mut tops = 0;
     let mut trade_id = 0;
+    let mut next_first_id = lines.first_id;
     for index in 0..count {
         let line = lines.next().unwrap();
         assert!(line.received > before);
@@ -35,6 +36,10 @@ fn check(venue: SimulatedVenue, count: usize) {
         let Some(message) = event.book() else {
             continue;
         };
+        if let BookMessage::Update(update) = &*message {
+            assert_eq!(update.first_id, next_first_id);
+            next_first_id = update.last_id + 1;
+        }
         book.apply(&message, &mut |event| match event {
             BookEvent::Top(top) if top.line == index as u64 => {
                 tops += 1;
@@ -52,8 +57,8 @@ fn check(venue: SimulatedVenue, count: usize) {
     assert!(tops > 0);
 }
 
-fn level(lines: &WireLines, resting: Option<Resting>) -> Option<crate::market::Level> {
-    resting.map(|(price, quantity)| crate::market::Level {
+fn level(lines: &WireLines, resting: Option<Resting>) -> Option<Level> {
+    resting.map(|(price, quantity)| Level {
         price: lines.wire.price(price),
         quantity: lines.wire.quantity(quantity),
     })
