@@ -311,7 +311,7 @@ proptest! {
 
     #[test]
     fn prices_and_ids_arrive_as_sent(price in 0_i64.., quantity in 0_i64.., id: u64) {
-        let (price, quantity) = (Price::from_units(price), Quantity::from_units(quantity));
+        let (price, quantity) = (Price::from_units(price), Quantity::from_units(quantity.into()));
         let json = format!(
             r#"{{"e":"trade","s":"B","t":{id},"p":"{price}","q":"{quantity}","T":0,"m":false}}"#
         );

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 fn level(price: i64, quantity: i64) -> Level {
     Level {
         price: Price::from_units(price),
-        quantity: Quantity::from_units(quantity),
+        quantity: Quantity::from_units(quantity.into()),
     }
 }
 

@@ -28,11 +28,13 @@ pub enum DecimalError {
         /// How many are kept.
         most: usize,
     },
-    /// Too large for 64 bits of 1e-8.
-    #[error("{text:?} is out of range: the largest decimal kept is 92233720368.54775807")]
+    /// Too large.
+    #[error("{text:?} is out of range: the largest that is kept is {largest}")]
     OutOfRange {
         /// The text, at most its first 64 characters.
         text: String,
+        /// What would have fitted.
+        largest: &'static str,
     },
     /// A quantity below zero.
     #[error("{text:?} is negative; a quantity is not")]
@@ -48,18 +50,44 @@ fn quoted(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-/// `text` in units of 1e-8.
+/// The largest price: 64 bits.
+const LARGEST_PRICE: &str = "92233720368.54775807";
+/// The largest quantity: 17 digits before the point.
+const LARGEST_QUANTITY: &str = "99999999999999999.99999999";
+const QUANTITIES: i128 = 10_i128.pow(17 + DECIMALS as u32);
+
+/// A price: `text` in units of 1e-8.
 pub(super) fn parse(text: &str) -> Result<i64, DecimalError> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text),
     };
-    let digits = digits.as_bytes();
     // What every venue sends. 18 bytes cannot overflow, digits or not; the rest pays for checks.
-    if let Some(units) = (digits.len() < 19).then(|| short(digits)).flatten() {
+    if let Some(units) = (digits.len() < 19).then(|| short(digits.as_bytes())).flatten() {
         return Ok(if negative { -units } else { units });
     }
-    checked(text, negative, digits)
+    let units = checked(text, digits, LARGEST_PRICE)?;
+    let units = if negative { -units } else { units };
+    units.try_into().map_err(|_| out_of_range(text, LARGEST_PRICE))
+}
+
+/// A quantity: `text`, without a sign, in units of 1e-8.
+pub(super) fn parse_unsigned(text: &str) -> Result<i128, DecimalError> {
+    if let Some(units) = (text.len() < 19).then(|| short(text.as_bytes())).flatten() {
+        return Ok(units.into());
+    }
+    if let Some(digits) = text.strip_prefix('-') {
+        checked(text, digits, LARGEST_QUANTITY)?;
+        return Err(DecimalError::Negative { text: quoted(text) });
+    }
+    match checked(text, text, LARGEST_QUANTITY)? {
+        units if units < QUANTITIES => Ok(units),
+        _ => Err(out_of_range(text, LARGEST_QUANTITY)),
+    }
+}
+
+fn out_of_range(text: &str, largest: &'static str) -> DecimalError {
+    DecimalError::OutOfRange { text: quoted(text), largest }
 }
 
 /// The usual text: an integer part, a point and exactly eight decimals, 18 bytes at most.
@@ -81,11 +109,12 @@ fn short(digits: &[u8]) -> Option<i64> {
     (largest <= 9 && !integer.is_empty()).then_some(units)
 }
 
-fn checked(text: &str, negative: bool, digits: &[u8]) -> Result<i64, DecimalError> {
+/// Any text: digits with at most one point between them.
+fn checked(text: &str, digits: &str, largest: &'static str) -> Result<i128, DecimalError> {
     if text.is_empty() {
         return Err(DecimalError::Empty);
     }
-    let mut parts = digits.splitn(2, |byte| *byte == b'.');
+    let mut parts = digits.as_bytes().splitn(2, |byte| *byte == b'.');
     let integer = parts.next().unwrap_or_default();
     let decimals = parts.next();
     let all_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
@@ -101,30 +130,12 @@ fn checked(text: &str, negative: bool, digits: &[u8]) -> Result<i64, DecimalErro
         });
     }
     let zeros = std::iter::repeat_n(&b'0', DECIMALS - decimals.len());
-    let mut units = 0_i64;
-    for digit in integer.iter().chain(decimals).chain(zeros) {
-        let digit = i64::from(digit - b'0');
-        // Down from zero, because the range reaches one unit further there.
-        units = units
-            .checked_mul(10)
-            .and_then(|units| units.checked_sub(digit))
-            .ok_or_else(|| DecimalError::OutOfRange { text: quoted(text) })?;
-    }
-    if negative {
-        return Ok(units);
-    }
-    units
-        .checked_neg()
-        .ok_or_else(|| DecimalError::OutOfRange { text: quoted(text) })
-}
-
-/// A quantity: [`parse`] without a sign.
-pub(super) fn parse_unsigned(text: &str) -> Result<i64, DecimalError> {
-    let units = parse(text)?;
-    if text.starts_with('-') {
-        return Err(DecimalError::Negative { text: quoted(text) });
-    }
-    Ok(units)
+    let mut digits = integer.iter().chain(decimals).chain(zeros);
+    digits
+        .try_fold(0_i128, |units, digit| {
+            units.checked_mul(10)?.checked_add(i128::from(digit - b'0'))
+        })
+        .ok_or_else(|| out_of_range(text, largest))
 }
 
 /// Writes `units`, which count 1e-`decimals`, with all of its decimals.
@@ -188,8 +199,7 @@ mod tests {
             "-92233720368.54775809",
             "92233720369",
         ] {
-            let text = beyond.to_owned();
-            assert_eq!(price(beyond), Err(DecimalError::OutOfRange { text }));
+            assert_eq!(price(beyond), Err(out_of_range(beyond, LARGEST_PRICE)));
         }
     }
 
@@ -240,6 +250,15 @@ mod tests {
                 Err(DecimalError::Negative { text })
             );
         }
+    }
+
+    #[test]
+    fn a_quantity_of_trillions_fits_and_one_with_eighteen_digits_does_not() {
+        for fits in ["92233720369.00000000", LARGEST_QUANTITY] {
+            assert_eq!(fits.parse::<Quantity>().map(|quantity| quantity.to_string()), Ok(fits.into()));
+        }
+        let beyond = "100000000000000000.00000000";
+        assert_eq!(beyond.parse::<Quantity>(), Err(out_of_range(beyond, LARGEST_QUANTITY)));
     }
 
     #[test]
