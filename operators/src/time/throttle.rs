@@ -196,12 +196,11 @@ impl<S: Stage> Stage for Throttle<S> {
                 broke => return broke,
             }
         }
-        if window.waiting.is_some() {
-            if let Some(item) = ready!(window.poll_waiting(cx)) {
-                if let broke @ ControlFlow::Break(_) = each(item) {
-                    return Poll::Ready(broke);
-                }
-            }
+        if window.waiting.is_some()
+            && let Some(item) = ready!(window.poll_waiting(cx))
+            && let broke @ ControlFlow::Break(_) = each(item)
+        {
+            return Poll::Ready(broke);
         }
         // Without an item that waits, only the input moves the stage on, and it has the waker.
         if *this.ended {
