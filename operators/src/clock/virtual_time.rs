@@ -176,7 +176,9 @@ impl Timers {
     }
 
     pub(super) fn cancel(&self, key: Key) {
-        lock(&self.waiting).remove(&key);
+        // Dropped after the lock is free: the last waker of a task may drop alarms with it.
+        let waker = lock(&self.waiting).remove(&key);
+        drop(waker);
     }
 
     /// Whether the alarm has not fired yet; if so, `waker` is the one to wake.
@@ -265,7 +267,12 @@ pub(super) struct Held(Arc<Executor>);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.holds.fetch_sub(1, Ordering::SeqCst);
+        let before = self.0.holds.fetch_sub(1, Ordering::SeqCst);
+        // The run may have returned to the event loop around it because of this hold, and if the
+        // job was dropped elsewhere nothing else calls it back.
+        if before == 1 && self.0.parked.load(Ordering::SeqCst) {
+            self.0.outside.wake();
+        }
     }
 }
 
@@ -380,7 +387,7 @@ impl<F: Future> Future for Driven<F> {
                 }
                 adopt(this.tasks, executor);
                 turns += 1;
-                if turns % LOOK == 0 && live.now() - started > SLICE {
+                if turns.is_multiple_of(LOOK) && live.now() - started > SLICE {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -422,6 +429,8 @@ impl<F> PinnedDrop for Driven<F> {
         let mut this = self.project();
         this.root.set(None);
         this.tasks.clear();
-        lock(&this.executor.spawned).clear();
+        // Dropped after the lock is free: a future may spawn another when it is dropped.
+        let spawned = std::mem::take(&mut *lock(&this.executor.spawned));
+        drop(spawned);
     }
 }

@@ -118,14 +118,11 @@ impl Plan {
 }
 
 impl<F: FnMut() -> Flow<S>, S> Retry<F, S> {
-    /// Ready with an attempt, or with `None` when the flow is over.
-    fn poll_attempt(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<(Pin<&mut Flow<S>>, &mut Plan)>> {
+    /// Ready with whether there is an attempt to poll; if not, the flow is over.
+    fn poll_attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
         let mut this = self.project();
         if *this.ended {
-            return Poll::Ready(None);
+            return Poll::Ready(false);
         }
         if this.attempt.is_none() {
             if this.plan.alarm.deadline().is_some() {
@@ -136,8 +133,7 @@ impl<F: FnMut() -> Flow<S>, S> Retry<F, S> {
             }
             this.attempt.set(Some((this.factory)()));
         }
-        let attempt = this.attempt.as_pin_mut();
-        Poll::Ready(attempt.map(|attempt| (attempt, this.plan)))
+        Poll::Ready(true)
     }
 
     /// Drops the attempt that failed. Gives the error back if it was the last.
@@ -169,7 +165,11 @@ where
     type Item = Result<T, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        while let Some((attempt, plan)) = ready!(self.as_mut().poll_attempt(cx)) {
+        while ready!(self.as_mut().poll_attempt(cx)) {
+            let this = self.as_mut().project();
+            let (Some(attempt), plan) = (this.attempt.as_pin_mut(), this.plan) else {
+                break;
+            };
             match ready!(Stage::poll_next(attempt, cx)) {
                 Some(Ok(item)) => {
                     plan.item_came();
@@ -191,7 +191,11 @@ where
         cx: &mut Context<'_>,
         each: &mut impl FnMut(Self::Item) -> ControlFlow<B>,
     ) -> Poll<ControlFlow<B>> {
-        while let Some((attempt, plan)) = ready!(self.as_mut().poll_attempt(cx)) {
+        while ready!(self.as_mut().poll_attempt(cx)) {
+            let this = self.as_mut().project();
+            let (Some(attempt), plan) = (this.attempt.as_pin_mut(), this.plan) else {
+                break;
+            };
             let drained = attempt.poll_drain(cx, &mut |item| match item {
                 Ok(item) => {
                     plan.item_came();
@@ -204,10 +208,10 @@ where
                     return Poll::Ready(ControlFlow::Break(value));
                 }
                 ControlFlow::Break(Break::Error(error)) => {
-                    if let Some(last) = self.as_mut().failed(error) {
-                        if let broke @ ControlFlow::Break(_) = each(Err(last)) {
-                            return Poll::Ready(broke);
-                        }
+                    if let Some(last) = self.as_mut().failed(error)
+                        && let broke @ ControlFlow::Break(_) = each(Err(last))
+                    {
+                        return Poll::Ready(broke);
                     }
                 }
                 ControlFlow::Continue(()) => self.as_mut().end(),

@@ -63,7 +63,7 @@ impl<I: Iterator> Stage for Iter<I> {
             // One loop from the iterator through every closure below: this is what LLVM sees.
             let flow = this.items.by_ref().take(granted).try_for_each(&mut *each);
             if let ControlFlow::Break(_) = flow {
-                this.budget.rest();
+                this.budget.interrupt();
                 return Poll::Ready(flow);
             }
             this.budget.used(granted);
@@ -72,7 +72,7 @@ impl<I: Iterator> Stage for Iter<I> {
                 None => return Poll::Ready(ControlFlow::Continue(())),
                 Some(item) => {
                     if let broke @ ControlFlow::Break(_) = each(item) {
-                        this.budget.rest();
+                        this.budget.interrupt();
                         return Poll::Ready(broke);
                     }
                 }

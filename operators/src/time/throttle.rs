@@ -120,16 +120,16 @@ impl<T> Window<T> {
             return None;
         }
         let now = *turn.get_or_insert_with(|| self.alarm.now());
-        let open = self.end.filter(|end| now < *end);
-        if open.is_none() && self.edges != Edges::Trailing {
-            self.open();
-            return Some(item);
+        let is_open = self.end.is_some_and(|end| now < end);
+        if !is_open {
+            *turn = Some(self.open());
+            if self.edges != Edges::Trailing {
+                return Some(item);
+            }
         }
-        if self.edges != Edges::Leading {
-            let end = match open {
-                Some(end) => end,
-                None => self.open(),
-            };
+        if self.edges != Edges::Leading
+            && let Some(end) = self.end
+        {
             self.alarm.set(end);
             self.waiting = Some(item);
         }
@@ -148,7 +148,9 @@ impl<T> Window<T> {
 
     /// Begins a window at the present, which is read anew: the turn may have been a long one.
     fn open(&mut self) -> Timestamp {
-        *self.end.insert(self.alarm.now() + self.period)
+        let now = self.alarm.now();
+        self.end = Some(now + self.period);
+        now
     }
 }
 
@@ -196,12 +198,11 @@ impl<S: Stage> Stage for Throttle<S> {
                 broke => return broke,
             }
         }
-        if window.waiting.is_some() {
-            if let Some(item) = ready!(window.poll_waiting(cx)) {
-                if let broke @ ControlFlow::Break(_) = each(item) {
-                    return Poll::Ready(broke);
-                }
-            }
+        if window.waiting.is_some()
+            && let Some(item) = ready!(window.poll_waiting(cx))
+            && let broke @ ControlFlow::Break(_) = each(item)
+        {
+            return Poll::Ready(broke);
         }
         // Without an item that waits, only the input moves the stage on, and it has the waker.
         if *this.ended {
