@@ -29,6 +29,7 @@ pub mod window;
 pub use clock::{
     Alarm, Ambient, Budget, Clock, Driven, InAmbient, Job, Stalled, Task, Timestamp, Virtual,
 };
+pub use combine::{merge, merge_sorted};
 pub use flow::Flow;
 pub use outline::{Bound, Node, Outline, Site};
 pub use source::{flow, iter};

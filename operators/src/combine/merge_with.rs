@@ -21,7 +21,7 @@ impl<S: Stage> Flow<S> {
     ///
     /// At one instant the input comes first. If both have items without end, each has a turn of at
     /// most 64 items and then the other. Both are polled whenever one of them is woken; to merge
-    /// many flows, the function [`merge`](crate::combine::merge) polls only those.
+    /// many flows, the function [`merge`](crate::merge()) polls only those.
     ///
     /// - **Emits** an item when one of them has one.
     /// - **Backpressures** when downstream does.
