@@ -116,7 +116,6 @@ impl<A: Stage, B: Stage<Item: Clone>> Stage for WithLatestFrom<A, B> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::testing::{timeline, timetable};
     use crate::{Virtual, flow, iter};
     use futures::StreamExt;
