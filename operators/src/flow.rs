@@ -52,6 +52,11 @@ impl<S: Stage> Flow<S> {
         }
     }
 
+    /// The stage, to read what it counts.
+    pub fn stage(&self) -> &S {
+        &self.stage
+    }
+
     /// The stage, to stand above another one.
     pub fn into_stage(self) -> S {
         self.stage

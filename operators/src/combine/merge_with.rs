@@ -21,7 +21,7 @@ impl<S: Stage> Flow<S> {
     ///
     /// At one instant the input comes first. If both have items without end, each has a turn of at
     /// most 64 items and then the other. Both are polled whenever one of them is woken; to merge
-    /// many flows, the function [`merge`](crate::combine::merge) polls only those.
+    /// many flows, the function [`merge`](crate::merge()) polls only those.
     ///
     /// - **Emits** an item when one of them has one.
     /// - **Backpressures** when downstream does.
@@ -237,13 +237,23 @@ impl<A: Stage, B: Stage<Item = A::Item>> Stage for Merge2<A, B> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
 
     use super::*;
     use crate::testing::{items, timeline, timetable};
     use crate::{flow, iter};
     use futures::FutureExt;
     use futures::channel::mpsc;
+
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 
     #[test]
     fn items_come_in_the_order_of_time_and_at_one_instant_the_input_first() {
@@ -284,7 +294,8 @@ mod tests {
         a_tx.try_send(1).unwrap();
         b_tx.try_send(2).unwrap();
         let mut merged = std::pin::pin!(flow(a).merge(flow(b).map(|x| x)));
-        let (waker, wakes) = futures_test_waker();
+        let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
+        let waker = Waker::from(wakes.clone());
         let mut cx = Context::from_waker(&waker);
         let mut seen = Vec::new();
         let mut drain = |cx: &mut Context<'_>| {
@@ -296,24 +307,11 @@ mod tests {
         };
         drain(&mut cx);
         a_tx.try_send(3).unwrap();
-        assert_eq!(wakes.swap(0, std::sync::atomic::Ordering::Relaxed), 1);
+        assert_eq!(wakes.0.swap(0, Ordering::Relaxed), 1);
         drain(&mut cx);
         b_tx.try_send(4).unwrap();
-        assert_eq!(wakes.swap(0, std::sync::atomic::Ordering::Relaxed), 1);
+        assert_eq!(wakes.0.swap(0, Ordering::Relaxed), 1);
         drain(&mut cx);
         assert_eq!(seen, [1, 2, 3, 4]);
-    }
-
-    fn futures_test_waker() -> (Waker, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
-        use std::sync::atomic::{AtomicUsize, Ordering};
-        struct Count(std::sync::Arc<AtomicUsize>);
-        impl std::task::Wake for Count {
-            fn wake(self: std::sync::Arc<Self>) {
-                self.0.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        let wakes = std::sync::Arc::new(AtomicUsize::new(0));
-        let waker = Waker::from(std::sync::Arc::new(Count(wakes.clone())));
-        (waker, wakes)
     }
 }

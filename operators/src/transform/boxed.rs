@@ -1,6 +1,5 @@
 //! `boxed`: a flow whose type says only what it brings.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::Location;
@@ -92,12 +91,13 @@ impl<T> fmt::Debug for Boxed<T> {
 pub(super) trait Erased<T> {
     fn next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>>;
 
-    /// Appends up to `most` items. `Break` if there may be more at once, as of `poll_drain`.
+    /// Fills an empty chunk with up to `most` items, the last one first. `Break` if there may be
+    /// more at once, as of `poll_drain`.
     fn chunk(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         most: usize,
-        chunk: &mut VecDeque<T>,
+        chunk: &mut Vec<T>,
     ) -> Poll<ControlFlow<()>>;
 
     fn progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
@@ -116,16 +116,19 @@ impl<S: Stage> Erased<S::Item> for S {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         most: usize,
-        chunk: &mut VecDeque<S::Item>,
+        chunk: &mut Vec<S::Item>,
     ) -> Poll<ControlFlow<()>> {
-        self.poll_drain(cx, &mut |item| {
-            chunk.push_back(item);
+        chunk.reserve(CHUNK);
+        let drained = self.poll_drain(cx, &mut |item| {
+            chunk.push(item);
             if chunk.len() >= most {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
-        })
+        });
+        chunk.reverse();
+        drained
     }
 
     fn progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -144,8 +147,8 @@ impl<S: Stage> Erased<S::Item> for S {
 /// What the stages of `boxed` and `boxed_local` share.
 pub(super) struct Chunked<E: ?Sized, T> {
     stage: Pin<Box<E>>,
-    /// The rest of a chunk: comes before anything else.
-    rest: VecDeque<T>,
+    /// The rest of a chunk, the next item last: comes before anything else.
+    rest: Vec<T>,
     ended: bool,
     /// Needed beside the budget of the source: see [`Budget::left`].
     budget: Budget,
@@ -161,7 +164,7 @@ impl<E: Erased<T> + ?Sized, T> Chunked<E, T> {
     pub(super) fn new(stage: Pin<Box<E>>, name: &'static str) -> Self {
         Self {
             stage,
-            rest: VecDeque::new(),
+            rest: Vec::new(),
             ended: false,
             budget: Budget::new(),
             name,
@@ -174,7 +177,7 @@ impl<E: Erased<T> + ?Sized, T> Stage for Chunked<E, T> {
     type Item = T;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        if let Some(item) = self.rest.pop_front() {
+        if let Some(item) = self.rest.pop() {
             return Poll::Ready(Some(item));
         }
         if self.ended {
@@ -191,7 +194,7 @@ impl<E: Erased<T> + ?Sized, T> Stage for Chunked<E, T> {
         let this = &mut *self;
         let mut pending = false;
         loop {
-            while let Some(item) = this.rest.pop_front() {
+            while let Some(item) = this.rest.pop() {
                 if let broke @ ControlFlow::Break(_) = each(item) {
                     return Poll::Ready(broke);
                 }
