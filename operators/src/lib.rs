@@ -31,6 +31,6 @@ pub use clock::{
 };
 pub use flow::Flow;
 pub use outline::{Bound, Node, Outline, Site};
-pub use source::{flow, iter};
+pub use source::{Sender, channel, flow, iter};
 pub use stage::Stage;
 pub use window::Timed;
