@@ -31,6 +31,7 @@ pub use clock::{
 };
 pub use flow::Flow;
 pub use outline::{Bound, Node, Outline, Site};
+pub use share::Shared;
 pub use source::{Sender, channel, flow, iter};
 pub use stage::Stage;
 pub use window::Timed;
