@@ -228,7 +228,9 @@ impl<S: Stage, P: Policy<S::Item>> Stage for Buffer<S, P> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::num::NonZeroUsize;
+    use std::ops::ControlFlow;
 
     use crate::testing::{items, ms, timetable};
     use crate::{Alarm, Clock, Fail, Overflow, Stage, Timestamp, Virtual, iter};
@@ -242,7 +244,7 @@ mod tests {
                 let mut alarm = Alarm::new();
                 let due = alarm.now() + ms(10);
                 alarm.set(due);
-                std::future::poll_fn(|cx| alarm.poll(cx)).await;
+                poll_fn(|cx| alarm.poll(cx)).await;
             }
         }));
         got
@@ -279,10 +281,38 @@ mod tests {
     }
 
     #[test]
+    fn polls_and_drains_in_any_mixture_give_the_same_items() {
+        for (capacity, stride) in [(1, 1), (3, 2), (64, 5)] {
+            let got = Virtual::new().run(async {
+                let mut flow = Box::pin(iter(0..3_000).buffer(capacity, Overflow::Block));
+                let mut got = Vec::new();
+                while let Some(item) = poll_fn(|cx| Stage::poll_next(flow.as_mut(), cx)).await {
+                    got.push(item);
+                    let mut left = stride;
+                    let drained = poll_fn(|cx| {
+                        Stage::poll_drain(flow.as_mut(), cx, &mut |item| {
+                            got.push(item);
+                            left -= 1;
+                            if left == 0 {
+                                ControlFlow::Break(())
+                            } else {
+                                ControlFlow::Continue(())
+                            }
+                        })
+                    });
+                    let _ = drained.await;
+                }
+                got
+            });
+            assert!(got.into_iter().eq(0..3_000), "capacity {capacity}");
+        }
+    }
+
+    #[test]
     fn an_endless_input_is_taken_in_slices() {
         let got = Virtual::new().run(async {
             let mut flow = std::pin::pin!(iter(0u64..).buffer(1, Overflow::Latest));
-            std::future::poll_fn(|cx| Stage::poll_next(flow.as_mut(), cx)).await
+            poll_fn(|cx| Stage::poll_next(flow.as_mut(), cx)).await
         });
         assert!(got.is_some());
     }
@@ -295,9 +325,7 @@ mod tests {
                 .to_string()
                 .contains("buffer(capacity: 3, policy: DropNewest)")
         );
-        Virtual::new().run(std::future::poll_fn(|cx| {
-            Stage::poll_next(flow.as_mut(), cx)
-        }));
+        Virtual::new().run(poll_fn(|cx| Stage::poll_next(flow.as_mut(), cx)));
         let counts = flow.counts();
         assert_eq!(
             (counts.accepted, counts.dropped_newest, counts.held),

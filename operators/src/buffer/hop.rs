@@ -371,6 +371,34 @@ mod tests {
     }
 
     #[test]
+    fn polls_and_drains_in_any_mixture_give_the_same_items() {
+        for (capacity, stride) in [(1, 1), (3, 2), (64, 5), (1024, 100)] {
+            let got = Virtual::new().run(async {
+                let mut flow = Box::pin(iter(0..3_000).hop(capacity, Overflow::Block));
+                let mut got = Vec::new();
+                while let Some(item) = next(&mut flow).await {
+                    got.push(item);
+                    let mut left = stride;
+                    let drained = poll_fn(|cx| {
+                        Stage::poll_drain(flow.as_mut(), cx, &mut |item| {
+                            got.push(item);
+                            left -= 1;
+                            if left == 0 {
+                                ControlFlow::Break(())
+                            } else {
+                                ControlFlow::Continue(())
+                            }
+                        })
+                    });
+                    let _ = drained.await;
+                }
+                got
+            });
+            assert!(got.into_iter().eq(0..3_000), "capacity {capacity}");
+        }
+    }
+
+    #[test]
     fn nothing_runs_before_the_first_poll() {
         let ran = Arc::new(AtomicUsize::new(0));
         let counted = ran.clone();

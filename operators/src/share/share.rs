@@ -294,6 +294,7 @@ mod tests {
 
     use futures::task::noop_waker_ref;
     use futures_util::future::join_all;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::testing::{items, ms, timetable};
@@ -415,6 +416,64 @@ mod tests {
         let all = join_all((0..3).map(|_| shared.subscribe().count()));
         assert_eq!(Virtual::new().run(all), [10, 10, 10]);
         assert_eq!(clones.load(Ordering::Relaxed), 20);
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        Join,
+        Poll(usize),
+        Leave(usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            2 => Just(Step::Join),
+            20 => any::<usize>().prop_map(Step::Poll),
+            1 => any::<usize>().prop_map(Step::Leave),
+        ];
+        prop::collection::vec(step, 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_consumer_gets_has_no_gap_but_the_one_that_it_is_told(
+            steps in steps(),
+            capacity in 1usize..6,
+            lagging in any::<bool>(),
+        ) {
+            let alive = Arc::new(());
+            let inside = alive.clone();
+            let input = iter(0u64..).map(move |n| (n, inside.clone()));
+            let shared = if lagging { input.share_lagging(capacity) } else { input.share(capacity) };
+            // Each with the number that it got last, and how many it had missed by then.
+            let mut consumers = vec![(shared.subscribe(), None)];
+            for step in steps {
+                match step {
+                    Step::Join => consumers.push((shared.subscribe(), None)),
+                    Step::Leave(at) if consumers.len() > 1 => {
+                        drop(consumers.remove(at % consumers.len()));
+                    }
+                    Step::Leave(_) => {}
+                    Step::Poll(at) => {
+                        let at = at % consumers.len();
+                        let (flow, last) = &mut consumers[at];
+                        let missed = flow.lagged();
+                        if let Poll::Ready(item) = try_next(flow) {
+                            let (n, _) = item.unwrap();
+                            if let Some((before, missed_before)) = *last {
+                                prop_assert_eq!(n - before - 1, missed - missed_before);
+                            }
+                            prop_assert!(lagging || missed == 0);
+                            *last = Some((n, missed));
+                        }
+                    }
+                }
+                // One reference is the closure's.
+                prop_assert!(Arc::strong_count(&alive) - 2 <= capacity);
+            }
+            drop(consumers);
+            prop_assert_eq!(Arc::strong_count(&alive), 1);
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

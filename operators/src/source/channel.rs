@@ -256,6 +256,7 @@ mod tests {
     use futures::FutureExt;
     use futures::task::noop_waker_ref;
     use futures_util::task::ArcWake;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::testing::{items, ms};
@@ -408,6 +409,143 @@ mod tests {
             sender.try_send(n).unwrap();
         }
         assert_eq!(wakes.0.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_sender_that_is_woken_and_not_polled_keeps_nobody_from_sending() {
+        let got = Virtual::new().run(async {
+            let (sender, mut flow) = channel(1, Overflow::Block);
+            sender.try_send('a').unwrap();
+            let mut stuck = Box::pin(sender.send('b'));
+            assert_eq!((&mut stuck).now_or_never(), None);
+            let other = sender.clone();
+            let other = crate::Ambient::current().spawn(async move {
+                other.send('c').await.unwrap();
+            });
+            let mut got = Vec::new();
+            for _ in 0..2 {
+                // The task waits behind `stuck`, which is woken first.
+                let mut turn = false;
+                poll_fn(|cx| {
+                    cx.waker().wake_by_ref();
+                    if std::mem::replace(&mut turn, true) {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
+                .await;
+                got.extend(poll_fn(|cx| Stage::poll_next(Pin::new(&mut flow), cx)).await);
+            }
+            other.await;
+            got
+        });
+        assert_eq!(got, ['a', 'c']);
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        TrySend(u8),
+        Send(u8),
+        PollSend(usize),
+        GiveUp(usize),
+        Take,
+        Busy,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            6 => (0u8..6).prop_map(Step::TrySend),
+            6 => (0u8..6).prop_map(Step::Send),
+            3 => any::<usize>().prop_map(Step::PollSend),
+            1 => any::<usize>().prop_map(Step::GiveUp),
+            8 => Just(Step::Take),
+            2 => Just(Step::Busy),
+        ];
+        prop::collection::vec(step, 0..200)
+    }
+
+    /// Keys, numbers, and a reference each, to count what is alive.
+    type Item = (u8, u32, Arc<()>);
+
+    fn check<P: Policy<Item>>(
+        capacity: usize,
+        policy: P,
+        steps: &[Step],
+    ) -> Result<(), TestCaseError> {
+        let alive = Arc::new(());
+        let (sender, mut flow) = channel(capacity, policy);
+        let mut cx = Context::from_waker(noop_waker_ref());
+        let mut sending = Vec::new();
+        let mut number = 0;
+        let mut item = |key| {
+            number += 1;
+            (key, number, alive.clone())
+        };
+        let (mut sent, mut taken) = (0, 0);
+        for step in steps {
+            match *step {
+                Step::TrySend(key) => sent += u64::from(sender.try_send(item(key)).is_ok()),
+                Step::Send(key) => {
+                    let mut new = sender.send(item(key));
+                    match Pin::new(&mut new).poll(&mut cx) {
+                        Poll::Ready(outcome) => sent += u64::from(outcome.is_ok()),
+                        Poll::Pending => sending.push(new),
+                    }
+                }
+                Step::PollSend(at) if !sending.is_empty() => {
+                    let at = at % sending.len();
+                    if let Poll::Ready(outcome) = Pin::new(&mut sending[at]).poll(&mut cx) {
+                        sent += u64::from(outcome.is_ok());
+                        drop(sending.remove(at));
+                    }
+                }
+                Step::GiveUp(at) if !sending.is_empty() => {
+                    drop(sending.remove(at % sending.len()));
+                }
+                Step::Take => {
+                    let polled = Stage::poll_next(Pin::new(&mut flow), &mut cx);
+                    taken += u64::from(matches!(polled, Poll::Ready(Some(_))));
+                }
+                Step::Busy => {
+                    let _ = Stage::poll_progress(Pin::new(&mut flow), &mut cx);
+                }
+                Step::PollSend(_) | Step::GiveUp(_) => {}
+            }
+            let counts = flow.counts();
+            prop_assert!(
+                counts.add_up() && sender.counts().add_up(),
+                "{counts:?} after {step:?}"
+            );
+            prop_assert_eq!(counts.accepted, sent);
+            prop_assert!(counts.held <= capacity && counts.high_water <= capacity);
+            prop_assert_eq!(counts.held, Arc::strong_count(&alive) - 1 - sending.len());
+            // The error of an overflow was delivered, but is no item.
+            prop_assert!(counts.delivered == taken || counts.refused > 0);
+        }
+        drop(sending);
+        let held = flow.counts().held;
+        drop(flow);
+        prop_assert_eq!(Arc::strong_count(&alive), 1);
+        let counts = sender.counts();
+        prop_assert_eq!((counts.discarded, counts.add_up()), (held as u64, true));
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn under_every_policy_the_counts_add_up_to_the_items_whoever_comes_and_goes(
+            steps in steps(),
+            capacity in prop_oneof![1usize..5, 16usize..40],
+        ) {
+            check(capacity, Overflow::Block, &steps)?;
+            check(capacity, Overflow::DropOldest, &steps)?;
+            check(capacity, Overflow::DropNewest, &steps)?;
+            check(capacity, Overflow::Latest, &steps)?;
+            check(capacity, Fail, &steps)?;
+            let newest = |held: &mut Item, new| *held = new;
+            check(capacity, ConflateBy::new(|item: &Item| item.0, newest), &steps)?;
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
