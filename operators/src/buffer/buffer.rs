@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use pin_project::pin_project;
 
-use crate::{Bound, Flow, Outline, Site, Stage};
+use crate::{Bound, Budget, Flow, Outline, Site, Stage};
 
 use super::{Counts, Offer, Policy, Store, checked};
 
@@ -84,6 +84,9 @@ pub struct Buffer<S: Stage, P: Policy<S::Item>> {
     store: P::Store,
     /// Handed back by the store: it has a key for which there is no room yet.
     waiting: Option<S::Item>,
+    /// Filling stops in the middle of what the input has ready, and then its own slice is no
+    /// bound.
+    budget: Budget,
     operator: &'static str,
     policy: &'static str,
     bound: Bound,
@@ -101,6 +104,7 @@ impl<S: Stage, P: Policy<S::Item>> Buffer<S, P> {
         Self {
             input: Some(input),
             waiting: None,
+            budget: Budget::new(),
             operator,
             policy: policy.name(),
             bound: policy.bound(capacity),
@@ -160,10 +164,16 @@ impl<S: Stage, P: Policy<S::Item>> Stage for Buffer<S, P> {
     type Item = P::Out;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<P::Out>> {
+        if !self.as_mut().project().budget.spend(cx) {
+            return Poll::Pending;
+        }
         let filled = self.as_mut().fill(cx);
-        match self.take() {
+        match self.as_mut().take() {
             // The input is all that can bring another item: what is held is out.
-            None if filled.is_pending() => Poll::Pending,
+            None if filled.is_pending() => {
+                self.project().budget.rest();
+                Poll::Pending
+            }
             item => Poll::Ready(item),
         }
     }
@@ -176,14 +186,23 @@ impl<S: Stage, P: Policy<S::Item>> Stage for Buffer<S, P> {
         loop {
             let filled = self.as_mut().fill(cx);
             let mut came = false;
-            while let Some(item) = self.as_mut().take() {
+            loop {
+                if !self.as_mut().project().budget.spend(cx) {
+                    return Poll::Pending;
+                }
+                let Some(item) = self.as_mut().take() else {
+                    break;
+                };
                 came = true;
                 if let broke @ ControlFlow::Break(_) = each(item) {
                     return Poll::Ready(broke);
                 }
             }
             match filled {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.project().budget.rest();
+                    return Poll::Pending;
+                }
                 Poll::Ready(()) if came => {}
                 Poll::Ready(()) => return Poll::Ready(ControlFlow::Continue(())),
             }
@@ -231,6 +250,7 @@ mod tests {
     use std::future::poll_fn;
     use std::num::NonZeroUsize;
     use std::ops::ControlFlow;
+    use std::task::Poll;
 
     use crate::testing::{items, ms, timetable};
     use crate::{Alarm, Clock, Fail, Overflow, Stage, Timestamp, Virtual, iter};
@@ -315,6 +335,21 @@ mod tests {
             poll_fn(|cx| Stage::poll_next(flow.as_mut(), cx)).await
         });
         assert!(got.is_some());
+    }
+
+    #[test]
+    fn a_consumer_that_always_finds_an_item_lets_others_run() {
+        let run = Virtual::new();
+        let flow = || iter(0u64..).buffer(8, Overflow::Block);
+        let others = |run: &Virtual, flow: std::pin::Pin<Box<dyn Future<Output = ()>>>| {
+            let mut flow = flow;
+            run.run(poll_fn(move |cx| match flow.as_mut().poll(cx) {
+                Poll::Pending => Poll::Ready(true),
+                Poll::Ready(()) => Poll::Ready(false),
+            }))
+        };
+        assert!(others(&run, Box::pin(async { drop(flow().count().await) })));
+        assert!(others(&run, Box::pin(flow().for_each_async(async |_| ()))));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project::{pin_project, pinned_drop};
 
-use crate::{Ambient, Bound, Flow, Outline, Site, Stage, Task};
+use crate::{Ambient, Bound, Budget, Flow, Outline, Site, Stage, Task};
 
 use super::{Counts, Edge, Offered, Outlet, Policy, Store, Ticket, checked};
 
@@ -141,6 +141,7 @@ where
                 room: 0,
                 waiting: None,
                 ticket: Ticket::default(),
+                budget: Budget::new(),
             });
             self.input = Input::Running { task, above };
         }
@@ -246,6 +247,9 @@ struct Pump<S: Stage, St: Store<S::Item>> {
     /// Handed back: it has a key for which there is no room yet.
     waiting: Option<S::Item>,
     ticket: Ticket,
+    /// Spent by the batch: stopping the input in the middle of what it has ready starts its own
+    /// slice anew, which then is no bound.
+    budget: Budget,
 }
 
 /// The most items that are published at once.
@@ -270,10 +274,17 @@ impl<S: Stage, St: Store<S::Item>> Pump<S, St> {
         let mut size = 1;
         loop {
             if *this.room == 0 {
-                match ready!(this.edge.poll_room(this.ticket, cx)) {
-                    Some(room) => *this.room = room,
-                    None => return Poll::Ready(()),
+                match this.edge.poll_room(this.ticket, cx) {
+                    Poll::Ready(Some(room)) => *this.room = room,
+                    Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Pending => {
+                        this.budget.rest();
+                        return Poll::Pending;
+                    }
                 }
+            }
+            if !this.budget.spend(cx) {
+                return Poll::Pending;
             }
             let (batch, wanted) = (&mut *this.batch, size.min(*this.room));
             let drained = this.input.as_mut().poll_drain(cx, &mut |item| {
@@ -290,8 +301,13 @@ impl<S: Stage, St: Store<S::Item>> Pump<S, St> {
                     None => return Poll::Ready(()),
                 }
             }
-            if let ControlFlow::Continue(()) = ready!(drained) {
-                return Poll::Ready(());
+            match drained {
+                Poll::Ready(ControlFlow::Break(())) => {}
+                Poll::Ready(ControlFlow::Continue(())) => return Poll::Ready(()),
+                Poll::Pending => {
+                    this.budget.rest();
+                    return Poll::Pending;
+                }
             }
             size = BATCH.min(size * 4);
         }
@@ -301,11 +317,15 @@ impl<S: Stage, St: Store<S::Item>> Pump<S, St> {
         let mut this = self.project();
         let (edge, waiting) = (this.edge, this.waiting);
         loop {
+            if !this.budget.spend(cx) {
+                return Poll::Pending;
+            }
             if let Some(item) = waiting.take() {
                 match edge.poll_offer(item, this.ticket, cx) {
                     Offered::Accepted => {}
                     Offered::Full(item) => {
                         *waiting = Some(item);
+                        this.budget.rest();
                         return Poll::Pending;
                     }
                     Offered::Failed | Offered::Closed(_) => return Poll::Ready(()),
@@ -319,9 +339,14 @@ impl<S: Stage, St: Store<S::Item>> Pump<S, St> {
                 }
                 ControlFlow::Break(())
             });
-            let ended = ready!(drained).is_continue();
-            if ended || waiting.is_none() {
-                return Poll::Ready(());
+            match drained {
+                // With an item that waits: the edge has no room for its key.
+                Poll::Ready(ControlFlow::Break(())) if waiting.is_some() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => {
+                    this.budget.rest();
+                    return Poll::Pending;
+                }
             }
         }
     }

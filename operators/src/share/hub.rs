@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::task::{Context, Poll, Wake, Waker};
 
 use crate::util::lock;
 use crate::{Budget, Outline, Stage};
@@ -103,9 +103,19 @@ impl<S: Stage, B: Board<S::Item>> Hub<S, B> {
         self.above.clone()
     }
 
-    fn poll(&self, seat: usize, waker: &Waker, registered: &mut bool) -> Poll<Option<B::Out>> {
+    fn poll(
+        &self,
+        seat: usize,
+        cx: &mut Context<'_>,
+        registered: &mut bool,
+        budget: &mut Budget,
+    ) -> Poll<Option<B::Out>> {
         let mut pending = false;
         loop {
+            // In each round: the items of many may be for others, or for nobody.
+            if !budget.spend(cx) {
+                return Poll::Pending;
+            }
             let mut state = lock(&self.state);
             let was_full = state.board.room() == 0;
             let item = state.board.take(seat);
@@ -121,10 +131,11 @@ impl<S: Stage, B: Board<S::Item>> Hub<S, B> {
                 return Poll::Ready(item);
             }
             if pending {
+                budget.rest();
                 return Poll::Pending;
             }
             // Before the input is looked at: it may wake while it is polled.
-            self.waiting.register(seat, waker);
+            self.waiting.register(seat, cx.waker());
             *registered = true;
             let room = state.board.room();
             if room == 0 {
@@ -260,14 +271,8 @@ impl<S: Stage, B: Board<S::Item>> Seat<S, B> {
     }
 
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<B::Out>> {
-        if !self.budget.spend(cx) {
-            return Poll::Pending;
-        }
-        let polled = self.hub.poll(self.seat, cx.waker(), &mut self.registered);
-        if polled.is_pending() {
-            self.budget.rest();
-        }
-        Poll::Ready(ready!(polled))
+        self.hub
+            .poll(self.seat, cx, &mut self.registered, &mut self.budget)
     }
 
     pub(crate) fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<()> {

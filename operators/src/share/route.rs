@@ -320,6 +320,14 @@ mod tests {
     }
 
     #[test]
+    fn endless_items_for_a_dropped_branch_let_others_run() {
+        let mut branches = iter(0u64..).route(2, 2, |_| 0);
+        let mut one = branches.pop().unwrap();
+        drop(branches);
+        assert_eq!(try_next(&mut one), Poll::Pending);
+    }
+
+    #[test]
     fn when_all_branches_are_dropped_so_is_the_input() {
         let alive = Arc::new(());
         let inside = alive.clone();
