@@ -18,10 +18,7 @@ const RUN: Duration = Duration::from_millis(200);
 /// How many ticks of a 5 ms interval come in 200 ms while an endless future runs beside it on the
 /// one thread of a runtime.
 fn ticks_beside(endless: impl Future<Output: Send> + Send + 'static) -> u128 {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let endless = tokio::spawn(endless);
         let ticker = tokio::spawn(async {
@@ -48,9 +45,7 @@ fn assert_room(ticks: u128) {
 
 #[test]
 fn a_drained_endless_flow_leaves_room_for_timers() {
-    assert_room(ticks_beside(
-        iter(0u64..).fold(0u64, |sum, x| sum.wrapping_add(x)),
-    ));
+    assert_room(ticks_beside(iter(0u64..).fold(0u64, |sum, x| sum.wrapping_add(x))));
 }
 
 #[test]
@@ -98,9 +93,8 @@ fn slow_items_yield_long_before_a_full_stride() {
     };
     let drained = futures::executor::block_on(turns(iter(0..100).filter(spin).count()));
     assert!(drained > 40, "100 items of 1 ms in only {drained} turns");
-    let polled = futures::executor::block_on(turns(async {
-        pin!(iter(0..100).filter(spin)).next().await
-    }));
+    let polled =
+        futures::executor::block_on(turns(async { pin!(iter(0..100).filter(spin)).next().await }));
     assert!(polled > 40, "100 items of 1 ms in only {polled} turns");
 }
 
@@ -112,9 +106,7 @@ impl<S: Stage + Unpin> Stage for OneByOne<S> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let input = Pin::new(&mut self.0);
-        input
-            .poll_drain(cx, &mut ControlFlow::Break)
-            .map(ControlFlow::break_value)
+        input.poll_drain(cx, &mut ControlFlow::Break).map(ControlFlow::break_value)
     }
 
     fn poll_progress(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
@@ -154,9 +146,6 @@ fn under_virtual_time_long_flows_take_turns_in_a_fixed_order() {
     let runs = first.chunk_by(|x, y| x == y);
     let runs: Vec<_> = runs.map(|run| (run[0], run.len())).collect();
     assert_eq!(runs.len(), 10, "{runs:?}");
-    assert!(
-        runs.chunks(2).all(|pair| pair[0].1 == pair[1].1),
-        "{runs:?}"
-    );
+    assert!(runs.chunks(2).all(|pair| pair[0].1 == pair[1].1), "{runs:?}");
     assert_eq!(first, order());
 }

@@ -61,11 +61,7 @@ const ITEMS: u64 = 20_000;
 fn throttle() {
     let of = |edges| both_ways(|| bursts(ITEMS).throttle(MILLI, edges));
     let leading = of(Edges::Leading);
-    assert!(
-        leading.len() > 300 && leading.len() < 500,
-        "{}",
-        leading.len()
-    );
+    assert!(leading.len() > 300 && leading.len() < 500, "{}", leading.len());
     assert!(of(Edges::Both).len() > leading.len());
     assert_eq!(of(Edges::Trailing).last(), Some(&(ITEMS - 1)));
 }

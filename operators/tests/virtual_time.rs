@@ -51,13 +51,8 @@ fn at_one_instant_sources_ring_before_operators_whoever_was_first() {
         ])
         .await;
     });
-    let expected = [
-        "first source",
-        "second source",
-        "first operator",
-        "second operator",
-        "later operator",
-    ];
+    let expected =
+        ["first source", "second source", "first operator", "second operator", "later operator"];
     assert_eq!(*order.borrow(), expected);
 }
 
@@ -94,20 +89,14 @@ fn an_item_comes_before_a_timer_of_the_same_instant() {
             .map(|first| matches!(first, futures::future::Either::Right(_)))
             .await
     });
-    assert!(
-        last,
-        "a debounced item came out between ticks that replace it"
-    );
+    assert!(last, "a debounced item came out between ticks that replace it");
 }
 
 #[test]
 fn time_jumps_from_alarm_to_alarm_and_starts_where_it_was_told() {
     let run = Virtual::new().starting_at(Timestamp::from_secs(1_000_000));
     let ended = run.run(async {
-        once('a')
-            .delay(Duration::from_secs(86_400), 1)
-            .count()
-            .await;
+        once('a').delay(Duration::from_secs(86_400), 1).count().await;
         now()
     });
     assert_eq!(ended, Timestamp::from_secs(1_086_400));
@@ -122,10 +111,7 @@ fn a_run_that_waits_for_nothing_that_can_come_is_a_stall() {
     assert_eq!(stalled, Err(Stalled { at: at(7) }));
     let text = catch_unwind(|| Virtual::new().run(pending::<()>())).unwrap_err();
     let text = text.downcast::<String>().unwrap();
-    assert!(
-        text.starts_with("the virtual run stalled at 0.000000000"),
-        "{text}"
-    );
+    assert!(text.starts_with("the virtual run stalled at 0.000000000"), "{text}");
 }
 
 #[test]
@@ -157,9 +143,7 @@ impl Drop for OnDrop {
 
 fn on_drop() -> (OnDrop, impl Fn() -> bool) {
     let dropped = Arc::new(AtomicBool::new(false));
-    (OnDrop(dropped.clone()), move || {
-        dropped.load(Ordering::SeqCst)
-    })
+    (OnDrop(dropped.clone()), move || dropped.load(Ordering::SeqCst))
 }
 
 #[test]

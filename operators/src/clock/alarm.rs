@@ -47,14 +47,8 @@ pub(super) enum Rank {
 
 enum Timer {
     Idle,
-    Live {
-        armed: Option<Timestamp>,
-        sleep: Pin<Box<tokio::time::Sleep>>,
-    },
-    Virtual {
-        timers: Arc<Timers>,
-        key: Key,
-    },
+    Live { armed: Option<Timestamp>, sleep: Pin<Box<tokio::time::Sleep>> },
+    Virtual { timers: Arc<Timers>, key: Key },
 }
 
 impl Default for Alarm {
@@ -76,12 +70,7 @@ impl Alarm {
     }
 
     const fn ranked(rank: Rank) -> Self {
-        Self {
-            clock: None,
-            rank,
-            deadline: None,
-            timer: Timer::Idle,
-        }
+        Self { clock: None, rank, deadline: None, timer: Timer::Idle }
     }
 
     /// The clock that decides when it rings.
@@ -100,10 +89,7 @@ impl Alarm {
             Kind::Virtual(timers) => timers.next_order(),
             Kind::Live | Kind::Paced(_) => 0,
         };
-        self.deadline = Some(Deadline {
-            at: deadline,
-            order,
-        });
+        self.deadline = Some(Deadline { at: deadline, order });
     }
 
     /// Takes the deadline away.
@@ -125,11 +111,7 @@ impl Alarm {
         let clock = self.clock.get_or_insert_with(Clock::current);
         let rang = match &clock.0 {
             Kind::Virtual(timers) => {
-                let key = Key {
-                    at: deadline.at,
-                    rank: self.rank,
-                    order: deadline.order,
-                };
+                let key = Key { at: deadline.at, rank: self.rank, order: deadline.order };
                 self.timer.poll_virtual(timers, key, cx)
             }
             Kind::Live => {
@@ -138,11 +120,7 @@ impl Alarm {
             }
             Kind::Paced(pace) => {
                 let left = pace.live_time_until(deadline.at);
-                let left = if clock.now() >= deadline.at {
-                    Duration::ZERO
-                } else {
-                    left
-                };
+                let left = if clock.now() >= deadline.at { Duration::ZERO } else { left };
                 self.timer.poll_live(deadline.at, left, cx)
             }
         };
@@ -160,10 +138,7 @@ impl Timer {
             return Poll::Ready(());
         }
         if !matches!(self, Self::Live { .. }) {
-            *self = Self::Live {
-                armed: None,
-                sleep: Box::pin(tokio::time::sleep(left)),
-            };
+            *self = Self::Live { armed: None, sleep: Box::pin(tokio::time::sleep(left)) };
         }
         let Self::Live { armed, sleep } = self else {
             return Poll::Pending;
@@ -198,10 +173,7 @@ impl Timer {
             }
         }
         timers.arm(key, cx.waker());
-        *self = Self::Virtual {
-            timers: timers.clone(),
-            key,
-        };
+        *self = Self::Virtual { timers: timers.clone(), key };
         Poll::Pending
     }
 }
@@ -238,9 +210,7 @@ mod tests {
     }
 
     fn is_pending(alarm: &mut Alarm) -> bool {
-        alarm
-            .poll(&mut Context::from_waker(&noop_waker()))
-            .is_pending()
+        alarm.poll(&mut Context::from_waker(&noop_waker())).is_pending()
     }
 
     #[tokio::test(start_paused = true)]

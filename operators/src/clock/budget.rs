@@ -75,13 +75,7 @@ impl Default for Budget {
 impl Budget {
     /// A full budget. The clock is that of the run which first spends from it.
     pub const fn new() -> Self {
-        Self {
-            clock: None,
-            stride: 16,
-            left: 0,
-            slice: Slice::Rest,
-            interrupted: false,
-        }
+        Self { clock: None, stride: 16, left: 0, slice: Slice::Rest, interrupted: false }
     }
 
     /// Asks to handle one more item. `false` means: return `Pending` now; the task is already

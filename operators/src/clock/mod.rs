@@ -62,11 +62,7 @@ impl Clock {
             factor.is_finite() && factor > 0.0,
             "Clock::paced: the factor must be positive and finite, not {factor}"
         );
-        Self(Kind::Paced(Pace {
-            started: live_now(),
-            origin,
-            factor,
-        }))
+        Self(Kind::Paced(Pace { started: live_now(), origin, factor }))
     }
 
     fn virtual_time(timers: Arc<Timers>) -> Self {
@@ -124,9 +120,7 @@ impl fmt::Debug for Clock {
 fn live_now() -> Timestamp {
     static ANCHOR: OnceLock<(Timestamp, Instant)> = OnceLock::new();
     let (wall, anchor) = ANCHOR.get_or_init(|| {
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         (Timestamp::EPOCH + wall, Instant::now())
     });
     let now = tokio::time::Instant::now().into_std();

@@ -52,10 +52,7 @@ impl Default for Virtual {
 impl Virtual {
     /// A run that starts at the epoch and does blocking work in place.
     pub fn new() -> Self {
-        Self {
-            start: Timestamp::EPOCH,
-            workers: false,
-        }
+        Self { start: Timestamp::EPOCH, workers: false }
     }
 
     /// The run starts at this time.
@@ -78,8 +75,7 @@ impl Virtual {
     ///
     /// If the run stalls: no task is ready, no alarm is set, and the future has not ended.
     pub fn run<F: Future>(&self, future: F) -> F::Output {
-        self.try_run(future)
-            .unwrap_or_else(|stalled| panic!("{stalled}"))
+        self.try_run(future).unwrap_or_else(|stalled| panic!("{stalled}"))
     }
 
     /// As [`run`](Self::run), with a stall as an error.
@@ -255,9 +251,7 @@ impl Executor {
 
 impl fmt::Debug for Executor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Executor")
-            .field("workers", &self.workers)
-            .finish_non_exhaustive()
+        f.debug_struct("Executor").field("workers", &self.workers).finish_non_exhaustive()
     }
 }
 
@@ -286,11 +280,7 @@ struct TaskWaker {
 impl TaskWaker {
     /// A waker for a task that is already queued.
     fn new(task: usize, executor: Arc<Executor>) -> Self {
-        Self {
-            task,
-            queued: AtomicBool::new(true),
-            executor,
-        }
+        Self { task, queued: AtomicBool::new(true), executor }
     }
 }
 
@@ -379,9 +369,7 @@ impl<F: Future> Future for Driven<F> {
                     }
                     None => {
                         if !this.timers.fire_next() {
-                            return Poll::Ready(Err(Stalled {
-                                at: this.timers.now(),
-                            }));
+                            return Poll::Ready(Err(Stalled { at: this.timers.now() }));
                         }
                     }
                 }
@@ -414,11 +402,7 @@ fn adopt(tasks: &mut Slab<SpawnedTask>, executor: &Arc<Executor>) {
         let entry = tasks.vacant_entry();
         let queued = Arc::new(TaskWaker::new(entry.key(), executor.clone()));
         executor.wake(entry.key());
-        entry.insert(SpawnedTask {
-            future,
-            waker: Waker::from(queued.clone()),
-            queued,
-        });
+        entry.insert(SpawnedTask { future, waker: Waker::from(queued.clone()), queued });
     }
 }
 

@@ -240,10 +240,7 @@ mod tests {
 
     #[test]
     fn no_inputs_end_at_once() {
-        assert_eq!(
-            items(merge::<crate::source::Iter<std::ops::Range<i32>>>([])),
-            []
-        );
+        assert_eq!(items(merge::<crate::source::Iter<std::ops::Range<i32>>>([])), []);
     }
 
     #[test]
@@ -252,10 +249,7 @@ mod tests {
         let all = items(sources);
         assert_eq!(all.len(), 3_000);
         for (turn, chunk) in all.chunks(64).enumerate().take(45) {
-            assert!(
-                chunk.iter().all(|source| *source == turn % 3),
-                "turn {turn}"
-            );
+            assert!(chunk.iter().all(|source| *source == turn % 3), "turn {turn}");
         }
     }
 
@@ -276,11 +270,7 @@ mod tests {
                     let drained = flow.as_mut().poll_drain(cx, &mut |item| {
                         mixed.push(item);
                         left -= 1;
-                        if left == 0 {
-                            ControlFlow::Break(())
-                        } else {
-                            ControlFlow::Continue(())
-                        }
+                        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                     });
                     match drained {
                         Poll::Pending => return Poll::Pending,
@@ -319,11 +309,7 @@ mod tests {
         });
         let idle = polls.iter().filter(|polls| polls.get() == 1).count();
         assert_eq!(idle, 4_088);
-        let busy: i32 = polls
-            .iter()
-            .map(|polls| polls.get())
-            .filter(|n| *n > 1)
-            .sum();
+        let busy: i32 = polls.iter().map(|polls| polls.get()).filter(|n| *n > 1).sum();
         assert!(busy <= 8 + 3 * 100, "{busy} polls for 100 items");
     }
 

@@ -43,12 +43,7 @@ use crate::{Bound, Flow, Outline, Site, Stage};
 /// assert_eq!(text.await, "123489");
 /// # });
 /// ```
-#[doc(alias(
-    "merge_comparing",
-    "merge_ordered",
-    "interleave_ordered",
-    "merge_by_key"
-))]
+#[doc(alias("merge_comparing", "merge_ordered", "interleave_ordered", "merge_by_key"))]
 #[track_caller]
 pub fn merge_sorted<S, K, F>(
     inputs: impl IntoIterator<Item = Flow<S>>,
@@ -177,10 +172,7 @@ where
     fn size_hint(&self) -> (usize, Option<usize>) {
         let heads = self.order.len() - usize::from(self.emitted.is_some());
         let (least, most) = self.inputs.size_hint();
-        (
-            least.saturating_add(heads),
-            most.and_then(|most| most.checked_add(heads)),
-        )
+        (least.saturating_add(heads), most.and_then(|most| most.checked_add(heads)))
     }
 
     fn describe(&self, outline: &mut Outline) {
@@ -303,9 +295,6 @@ mod tests {
             })
         };
         let merged = merge_sorted([input(0, 5), input(6, 7)], |x| *x);
-        assert_eq!(
-            timeline(merged).0.into_iter().map(|(_, x)| x).max(),
-            Some(7)
-        );
+        assert_eq!(timeline(merged).0.into_iter().map(|(_, x)| x).max(), Some(7));
     }
 }

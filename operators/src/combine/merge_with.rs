@@ -136,11 +136,7 @@ impl<A: Stage, B: Stage<Item = A::Item>> Merge2<A, B> {
         *this.turn = Turn::Input;
         *this.left = TURN;
         this.budget.rest();
-        if this.input.is_none() && this.other.is_none() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if this.input.is_none() && this.other.is_none() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -212,20 +208,13 @@ impl<A: Stage, B: Stage<Item = A::Item>> Stage for Merge2<A, B> {
         let other = this.other.as_pin_mut();
         let input = input.is_none_or(|input| input.poll_progress(cx).is_ready());
         let other = other.is_none_or(|other| other.poll_progress(cx).is_ready());
-        if input && other {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if input && other { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let input = self.input.as_ref().map_or((0, Some(0)), Stage::size_hint);
         let other = self.other.as_ref().map_or((0, Some(0)), Stage::size_hint);
-        (
-            input.0.saturating_add(other.0),
-            input.1.zip(other.1).and_then(|(a, b)| a.checked_add(b)),
-        )
+        (input.0.saturating_add(other.0), input.1.zip(other.1).and_then(|(a, b)| a.checked_add(b)))
     }
 
     fn describe(&self, outline: &mut Outline) {

@@ -109,8 +109,7 @@ impl<A: Stage, B: Stage<Item: Clone>> Stage for WithLatestFrom<A, B> {
     }
 
     fn describe(&self, outline: &mut Outline) {
-        self.input
-            .describe_as("with_latest_from", self.site, outline);
+        self.input.describe_as("with_latest_from", self.site, outline);
     }
 }
 

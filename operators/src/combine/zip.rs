@@ -81,10 +81,9 @@ impl<A: Stage, B: Stage> Stage for Zip<A, B> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
-        let (Some(mut input), Some(mut other)) = (
-            this.input.as_mut().as_pin_mut(),
-            this.other.as_mut().as_pin_mut(),
-        ) else {
+        let (Some(mut input), Some(mut other)) =
+            (this.input.as_mut().as_pin_mut(), this.other.as_mut().as_pin_mut())
+        else {
             return Poll::Ready(None);
         };
         if !fill(input.as_mut(), this.left, cx) || !fill(other.as_mut(), this.right, cx) {
@@ -110,11 +109,7 @@ impl<A: Stage, B: Stage> Stage for Zip<A, B> {
         let other = this.other.as_pin_mut();
         let input = input.is_none_or(|input| input.poll_progress(cx).is_ready());
         let other = other.is_none_or(|other| other.poll_progress(cx).is_ready());
-        if input && other {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if input && other { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -123,10 +118,7 @@ impl<A: Stage, B: Stage> Stage for Zip<A, B> {
         };
         let (input, left) = (input.size_hint(), usize::from(self.left.is_some()));
         let (other, right) = (other.size_hint(), usize::from(self.right.is_some()));
-        let least = input
-            .0
-            .saturating_add(left)
-            .min(other.0.saturating_add(right));
+        let least = input.0.saturating_add(left).min(other.0.saturating_add(right));
         let most = [
             input.1.and_then(|most| most.checked_add(left)),
             other.1.and_then(|most| most.checked_add(right)),
@@ -137,9 +129,7 @@ impl<A: Stage, B: Stage> Stage for Zip<A, B> {
     fn describe(&self, outline: &mut Outline) {
         let input = self.input.as_ref().map(Outline::of);
         let other = self.other.as_ref().map(Outline::of);
-        outline
-            .join("zip", self.site, input.into_iter().chain(other))
-            .holds(Bound::Items(1));
+        outline.join("zip", self.site, input.into_iter().chain(other)).holds(Bound::Items(1));
     }
 }
 

@@ -53,13 +53,7 @@ where
     Flow::from_stage(Retry {
         attempt: None,
         factory,
-        plan: Plan {
-            backoff,
-            row: 0,
-            drawn: 0,
-            up_since: None,
-            alarm: Alarm::new(),
-        },
+        plan: Plan { backoff, row: 0, drawn: 0, up_since: None, alarm: Alarm::new() },
         ended: false,
         budget: Budget::new(),
         site: Location::caller(),
@@ -256,12 +250,8 @@ mod tests {
     #[test]
     fn it_starts_again_after_growing_waits_until_the_last_error_comes_out() {
         let backoff = Backoff::exponential(ms(10), 2.0, ms(1000)).max_retries(2);
-        let expected = vec![
-            (1, Ok('a')),
-            (1 + 1 + 10 + 1, Ok('a')),
-            (14 + 20 + 1, Ok('a')),
-            (36, Err('x')),
-        ];
+        let expected =
+            vec![(1, Ok('a')), (1 + 1 + 10 + 1, Ok('a')), (14 + 20 + 1, Ok('a')), (36, Err('x'))];
         assert_eq!(timeline(retry(backoff, || flaky(1))), (expected, 36));
     }
 
@@ -276,12 +266,7 @@ mod tests {
 
         let mut ups = [1, 50, 1].into_iter();
         let flow = retry(backoff.reset_after(ms(50)), || flaky(ups.next().unwrap()));
-        let expected = vec![
-            (1, Ok('a')),
-            (13, Ok('a')),
-            (63 + 10 + 1, Ok('a')),
-            (75, Err('x')),
-        ];
+        let expected = vec![(1, Ok('a')), (13, Ok('a')), (63 + 10 + 1, Ok('a')), (75, Err('x'))];
         assert_eq!(timeline(flow), (expected, 75));
     }
 
@@ -309,9 +294,7 @@ mod tests {
 
     #[test]
     fn no_retry_at_all_gives_the_first_error() {
-        let flow = retry(Backoff::constant(ms(1)).max_retries(0), || {
-            iter([Err::<(), _>('x')])
-        });
+        let flow = retry(Backoff::constant(ms(1)).max_retries(0), || iter([Err::<(), _>('x')]));
         assert_eq!(items(flow), [Err('x')]);
     }
 }

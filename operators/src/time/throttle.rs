@@ -70,19 +70,10 @@ impl<S: Stage> Flow<S> {
     #[track_caller]
     pub fn throttle(self, period: Duration, edges: Edges) -> Flow<Throttle<S>> {
         let site = Location::caller();
-        assert!(
-            !period.is_zero(),
-            "throttle: the period must not be zero, at {site}"
-        );
+        assert!(!period.is_zero(), "throttle: the period must not be zero, at {site}");
         Flow::from_stage(Throttle {
             input: self.into_stage(),
-            window: Window {
-                period,
-                edges,
-                end: None,
-                waiting: None,
-                alarm: Alarm::new(),
-            },
+            window: Window { period, edges, end: None, waiting: None, alarm: Alarm::new() },
             ended: false,
             site,
         })
@@ -187,11 +178,10 @@ impl<S: Stage> Stage for Throttle<S> {
         if !*this.ended {
             let mut turn = None;
             let drained =
-                this.input
-                    .poll_drain(cx, &mut |item| match window.offer(item, &mut turn) {
-                        Some(item) => each(item),
-                        None => ControlFlow::Continue(()),
-                    });
+                this.input.poll_drain(cx, &mut |item| match window.offer(item, &mut turn) {
+                    Some(item) => each(item),
+                    None => ControlFlow::Continue(()),
+                });
             match drained {
                 Poll::Ready(ControlFlow::Continue(())) => *this.ended = true,
                 Poll::Pending => {}
@@ -205,11 +195,7 @@ impl<S: Stage> Stage for Throttle<S> {
             return Poll::Ready(broke);
         }
         // Without an item that waits, only the input moves the stage on, and it has the waker.
-        if *this.ended {
-            Poll::Ready(ControlFlow::Continue(()))
-        } else {
-            Poll::Pending
-        }
+        if *this.ended { Poll::Ready(ControlFlow::Continue(())) } else { Poll::Pending }
     }
 
     fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -121,11 +121,7 @@ impl<S: Stage> Erased<S::Item> for S {
         chunk.reserve(CHUNK);
         let drained = self.poll_drain(cx, &mut |item| {
             chunk.push(item);
-            if chunk.len() >= most {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if chunk.len() >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         chunk.reverse();
         drained
@@ -230,17 +226,12 @@ impl<E: Erased<T> + ?Sized, T> Stage for Chunked<E, T> {
             return (rest, Some(rest));
         }
         let (least, most) = self.stage.hint();
-        (
-            least.saturating_add(rest),
-            most.and_then(|most| most.checked_add(rest)),
-        )
+        (least.saturating_add(rest), most.and_then(|most| most.checked_add(rest)))
     }
 
     fn describe(&self, outline: &mut Outline) {
         self.stage.write(outline);
-        outline
-            .stage(self.name, self.site)
-            .holds(Bound::Items(CHUNK));
+        outline.stage(self.name, self.site).holds(Bound::Items(CHUNK));
     }
 }
 
@@ -275,11 +266,7 @@ mod tests {
                 let drained = flow.as_mut().poll_drain(cx, &mut |item| {
                     seen.push(item);
                     left -= 1;
-                    if left == 0 {
-                        ControlFlow::Break(())
-                    } else {
-                        ControlFlow::Continue(())
-                    }
+                    if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 });
                 match drained {
                     Poll::Pending => return Poll::Pending,
@@ -287,10 +274,7 @@ mod tests {
                     Poll::Ready(ControlFlow::Break(())) => {}
                 }
                 let (least, most) = Stage::size_hint(&*flow);
-                assert_eq!(
-                    (least, most),
-                    (2_000 - seen.len(), Some(2_000 - seen.len()))
-                );
+                assert_eq!((least, most), (2_000 - seen.len(), Some(2_000 - seen.len())));
                 match Stage::poll_next(flow.as_mut(), cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(None) => return Poll::Ready(()),
@@ -306,9 +290,7 @@ mod tests {
     fn a_consumer_that_polls_gets_each_item_as_it_is_made() {
         let made = std::rc::Rc::new(Cell::new(0));
         let count = made.clone();
-        let mut flow = iter(0..10)
-            .map(move |_| count.set(count.get() + 1))
-            .boxed_local();
+        let mut flow = iter(0..10).map(move |_| count.set(count.get() + 1)).boxed_local();
         let _ = flow.next().now_or_never();
         assert_eq!(made.get(), 1);
     }
@@ -322,10 +304,7 @@ mod tests {
     #[test]
     fn the_outline_shows_what_is_in_the_box() {
         let text = iter(0..3).map(|x| x).boxed().outline().to_string();
-        let names: Vec<_> = text
-            .lines()
-            .filter_map(|line| line.split(' ').next())
-            .collect();
+        let names: Vec<_> = text.lines().filter_map(|line| line.split(' ').next()).collect();
         assert_eq!(names, ["iter", "map", "boxed", "in"]);
         assert!(text.ends_with("in all: holds 256 items"), "{text}");
     }

@@ -42,12 +42,7 @@ impl<S: Stage<Item: Stream>> Flow<S> {
     /// assert_eq!(days.flatten().last().await, Some("tue 9:01"));
     /// # });
     /// ```
-    #[doc(alias(
-        "concat_all",
-        "flatten_concat",
-        "flat_map_concat",
-        "switch_on_completed"
-    ))]
+    #[doc(alias("concat_all", "flatten_concat", "flat_map_concat", "switch_on_completed"))]
     #[track_caller]
     pub fn flatten(self) -> Flow<Flatten<S, S::Item>> {
         Flow::from_stage(Flatten {
@@ -196,9 +191,7 @@ mod tests {
         assert!(Stage::poll_next(flow.as_mut(), &mut cx).is_pending());
         sender.try_send('a').unwrap();
         assert!(flow.as_mut().poll_progress(&mut cx).is_ready());
-        sender
-            .try_send('b')
-            .expect("driving has made room in the channel");
+        sender.try_send('b').expect("driving has made room in the channel");
         // One item waits already: driving on takes no other.
         assert!(flow.as_mut().poll_progress(&mut cx).is_ready());
         for item in ['a', 'b'] {

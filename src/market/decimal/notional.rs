@@ -170,9 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn vwap(notional: i128, volume: i128) -> Option<i128> {
-        Notional(notional)
-            .vwap(Volume::from_units(volume))
-            .map(AveragePrice::units)
+        Notional(notional).vwap(Volume::from_units(volume)).map(AveragePrice::units)
     }
 
     #[test]

@@ -194,11 +194,7 @@ mod tests {
     fn the_ends_of_the_range_are_reached_and_not_passed() {
         assert_eq!(price("92233720368.54775807"), Ok(i64::MAX));
         assert_eq!(price("-92233720368.54775808"), Ok(i64::MIN));
-        for beyond in [
-            "92233720368.54775808",
-            "-92233720368.54775809",
-            "92233720369",
-        ] {
+        for beyond in ["92233720368.54775808", "-92233720368.54775809", "92233720369"] {
             assert_eq!(price(beyond), Err(out_of_range(beyond, LARGEST_PRICE)));
         }
     }
@@ -235,27 +231,24 @@ mod tests {
     #[test]
     fn a_ninth_decimal_is_refused_even_if_zero() {
         let refused = "0.100000000".parse::<Quantity>().unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            "\"0.100000000\" has 9 decimals; at most 8 are kept"
-        );
+        assert_eq!(refused.to_string(), "\"0.100000000\" has 9 decimals; at most 8 are kept");
     }
 
     #[test]
     fn a_quantity_has_no_sign() {
         for text in ["-1", "-0", "-0.00000000"] {
             let text = text.to_owned();
-            assert_eq!(
-                text.parse::<Quantity>(),
-                Err(DecimalError::Negative { text })
-            );
+            assert_eq!(text.parse::<Quantity>(), Err(DecimalError::Negative { text }));
         }
     }
 
     #[test]
     fn a_quantity_of_trillions_fits_and_one_with_eighteen_digits_does_not() {
         for fits in ["92233720369.00000000", LARGEST_QUANTITY] {
-            assert_eq!(fits.parse::<Quantity>().map(|quantity| quantity.to_string()), Ok(fits.into()));
+            assert_eq!(
+                fits.parse::<Quantity>().map(|quantity| quantity.to_string()),
+                Ok(fits.into())
+            );
         }
         let beyond = "100000000000000000.00000000";
         assert_eq!(beyond.parse::<Quantity>(), Err(out_of_range(beyond, LARGEST_QUANTITY)));
@@ -272,10 +265,7 @@ mod tests {
         assert_eq!(Price::from_units(-5).to_string(), "-0.00000005");
         assert_eq!(Quantity::ZERO.to_string(), "0.00000000");
         assert_eq!(format!("{:>12.2}", Price::from_units(1)), "  0.00000001");
-        assert_eq!(
-            AveragePrice::from_units(10_i128.pow(10)).to_string(),
-            "1.0000000000"
-        );
+        assert_eq!(AveragePrice::from_units(10_i128.pow(10)).to_string(), "1.0000000000");
         assert_eq!(
             Notional::from_units(i128::MIN).to_string(),
             "-17014118346046923173168.7303715884105728"
@@ -285,10 +275,7 @@ mod tests {
     #[test]
     fn serde_takes_text_and_refuses_a_number() {
         let price: Price = serde_json::from_str(r#""61837.63""#).unwrap();
-        assert_eq!(
-            serde_json::to_string(&price).unwrap(),
-            r#""61837.63000000""#
-        );
+        assert_eq!(serde_json::to_string(&price).unwrap(), r#""61837.63000000""#);
         // An escape makes the text one that cannot be borrowed.
         let price: Price = serde_json::from_str(r#""\u0031.5""#).unwrap();
         assert_eq!(price.to_string(), "1.50000000");
