@@ -1,5 +1,7 @@
 //! Where the lines come from: recorded files, or the simulated venue.
 
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,13 +33,16 @@ pub fn open(args: &Args, stopped: oneshot::Receiver<()>) -> Result<Source, Repla
         let start = if args.speed == Speed::Max { OPENING } else { Clock::live().now() };
         (simulated(args.seed, start).boxed(), start, Mode::virtual_time(start))
     } else {
+        // Better said now than in the middle of a long run.
+        args.replay.iter().try_for_each(|file| exists(file))?;
         let recording = replay(&args.replay)?;
         let start = recording.first();
         (recording.into_flow().boxed(), start, Mode::replay(start))
     };
-    let end = args.seconds.map_or(Timestamp::MAX, |seconds| start + seconds);
+    let end = args.seconds.map(|seconds| start + seconds);
+    let ended = move |line: &Line| end.is_some_and(|end| line.received >= end);
     let lines = lines
-        .take_while(move |line| line.as_ref().map_or(true, |line| line.received < end))
+        .take_while(move |line| !line.as_ref().is_ok_and(ended))
         .take_until(stopped)
         .boxed();
     let mode = match args.speed {
@@ -45,6 +50,14 @@ pub fn open(args: &Args, stopped: oneshot::Receiver<()>) -> Result<Source, Repla
         Speed::Times(factor) => mode.at_speed(factor),
     };
     Ok(Source { lines, mode })
+}
+
+fn exists(file: &Path) -> Result<(), ReplayError> {
+    let found = match fs::metadata(file) {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        found => found,
+    };
+    found.map(drop).map_err(|error| ReplayError::Open { file: file.into(), error })
 }
 
 /// The lines of the simulated venue, each at its time.
