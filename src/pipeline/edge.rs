@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::buffer::{Counts, Offer, Overflow, Overflowed, Policy, Store};
-use crate::{Bound, Clock, Outline, Site, Stage, Timed, Timestamp};
+use crate::{Bound, Budget, Clock, Outline, Site, Stage, Timed, Timestamp};
 
 use super::run::Failure;
 
@@ -150,6 +150,13 @@ pub(super) enum Room {
     Gone,
 }
 
+/// Drops an item for which nobody is left, and counts it.
+fn lose<T>(store: &mut dyn Store<T>, item: T) {
+    // The store is empty since its consumer went, so that it has room.
+    let _ = store.offer(item);
+    store.discard();
+}
+
 /// The end of an edge at its node, for items `T` of the node.
 pub(super) trait Port<T>: Send {
     /// Ready when one more item has room; until then the node waits.
@@ -177,7 +184,9 @@ where
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Room> {
         let mut state = self.edge.state();
         if state.abandoned {
-            self.in_hand = None;
+            if let (Some(item), Some(store)) = (self.in_hand.take(), &mut state.store) {
+                lose(store.get(), item);
+            }
             return Poll::Ready(Room::Gone);
         }
         let Some(store) = &mut state.store else {
@@ -212,11 +221,12 @@ where
         }
         let mut state = self.edge.state();
         state.reached = state.reached.max(time);
-        if state.abandoned {
-            return taken;
-        }
+        let abandoned = state.abandoned;
         if let (Some(item), Some(store)) = (selected, &mut state.store) {
-            if let Offer::Full(item) = store.get().offer((time, item)) {
+            let (store, item) = (store.get(), (time, item));
+            if abandoned {
+                lose(store, item);
+            } else if let Offer::Full(item) = store.offer(item) {
                 self.in_hand = Some(item);
             }
         }
@@ -251,6 +261,7 @@ pub struct Branch<T, P: Policy<Stamped<T>>> {
     pub(super) edge: Arc<Edge<T, P>>,
     /// The time of which the consumer was told last.
     pub(super) told: Timestamp,
+    pub(super) budget: Budget,
 }
 
 impl<T, P: Policy<Stamped<T>>> std::fmt::Debug for Branch<T, P> {
@@ -264,6 +275,10 @@ impl<T, P: Policy<Stamped<T>>> Stage for Branch<T, P> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Timed<T>>> {
         let this = &mut *self;
+        // On another thread the node may refill the edge as fast as it is emptied.
+        if !this.budget.spend(cx) {
+            return Poll::Pending;
+        }
         let mut state = this.edge.state();
         let Some(store) = &mut state.store else {
             return Poll::Ready(None);
@@ -292,6 +307,7 @@ impl<T, P: Policy<Stamped<T>>> Stage for Branch<T, P> {
             Some(consumer) => consumer.clone_from(cx.waker()),
             consumer => *consumer = Some(cx.waker().clone()),
         }
+        this.budget.rest();
         Poll::Pending
     }
 
