@@ -41,10 +41,8 @@ pub fn open(args: &Args, stopped: oneshot::Receiver<()>) -> Result<Source, Repla
     };
     let end = args.seconds.map(|seconds| start + seconds);
     let ended = move |line: &Line| end.is_some_and(|end| line.received >= end);
-    let lines = lines
-        .take_while(move |line| !line.as_ref().is_ok_and(ended))
-        .take_until(stopped)
-        .boxed();
+    let lines =
+        lines.take_while(move |line| !line.as_ref().is_ok_and(ended)).take_until(stopped).boxed();
     let mode = match args.speed {
         Speed::Max => mode,
         Speed::Times(factor) => mode.at_speed(factor),
