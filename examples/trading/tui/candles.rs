@@ -7,7 +7,7 @@ use aqueduct::market::Bar;
 use aqueduct::window::Window;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Color, Style};
 use ratatui::widgets::Widget;
 
 use super::draw::{DIM, FALL, RISE, panel};
@@ -33,13 +33,17 @@ impl Widget for Candles<'_> {
         let block = panel("bars of 1 s");
         let inner = block.inner(area);
         block.render(area, buf);
+        if inner.is_empty() {
+            return;
+        }
         let Some(last) = self.0.back() else {
             "the first comes when its second is over".render(inner, buf);
             return;
         };
         let places = text::price_places(self.0.iter().map(|bar| bar.value.close));
         let label = |price: f64| format!(" {price:.places$}");
-        let widest = label(last.value.high.to_f64()).len() as u16;
+        let highest = self.0.iter().map(|bar| bar.value.high.to_f64()).fold(f64::MIN, f64::max);
+        let widest = label(highest).len() as u16;
         let axis = if inner.width >= 2 * widest { widest } else { 0 };
         let volumes = if inner.height >= 8 { inner.height / 5 } else { 0 };
         let times = u16::from(inner.height >= 6);
@@ -56,19 +60,15 @@ impl Widget for Candles<'_> {
             volume(bar, most, column(volumes, *x), buf);
         }
 
+        let mut price = |row: u16, price: f64, style: Style| {
+            let (row, width) = (prices.y + row, axis.width.into());
+            buf.set_stringn(axis.x, row, format!("{:<width$}", label(price)), width, style);
+        };
         for row in (0..prices.height).step_by(PRICE_STEP.into()) {
-            buf.set_stringn(
-                axis.x,
-                prices.y + row,
-                label(scale.price(row)),
-                axis.width.into(),
-                DIM,
-            );
+            price(row, scale.price(row), DIM);
         }
         let close = last.value.close.to_f64();
-        let style = Style::new().fg(colour(&last.value)).add_modifier(Modifier::BOLD);
-        let row = prices.y + scale.half(close) / 2;
-        buf.set_stringn(axis.x, row, format!("{:<9}", label(close)), axis.width.into(), style);
+        price(scale.half(close) / 2, close, Style::new().fg(colour(&last.value)).bold());
         time_axis(last.start, times, buf);
     }
 }

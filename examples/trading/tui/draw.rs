@@ -23,11 +23,11 @@ pub(super) const FALL: Color = Color::Red;
 /// What is there to be looked up, not to be looked at.
 pub(super) const DIM: Style = Style::new().add_modifier(Modifier::DIM);
 
-/// A width that has room for bars, book and trades beside each other.
-const WIDE: u16 = 110;
-/// A width that has room for bars and book.
+/// A width that has room for book and trades beside each other.
+const WIDE: u16 = 140;
+/// A width that has room for book and trades above each other.
 const NARROW: u16 = 50;
-/// A height that has room for a second row of panels.
+/// A height that has room for two panels above each other.
 const HIGH: u16 = 15;
 
 /// What there is to see beside the market.
@@ -44,7 +44,8 @@ pub(super) struct View {
 /// A part of the screen: a line with the title, and no other border.
 pub(super) fn panel(title: &'static str) -> Block<'static> {
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    Block::new().borders(Borders::TOP).border_style(DIM).title(Span::styled(title, bold))
+    let title = Line::from_iter([Span::styled(title, bold), Span::raw(" ")]);
+    Block::new().borders(Borders::TOP).border_style(DIM).title(title)
 }
 
 /// Draws everything that there is room for.
@@ -52,23 +53,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown, view: &mut View) {
     let screen = frame.area();
     let [body, foot] = Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]).areas(screen);
     let lower = if body.height < HIGH { 0 } else { view.stages.height().min(body.height / 2) };
-    let [upper, lower] =
-        Layout::vertical([Constraint::Fill(1), Constraint::Length(lower)]).areas(body);
-
-    let side = match screen.width {
+    let right = match screen.width {
         0..NARROW => 0,
         NARROW..WIDE => 28,
-        WIDE.. => 36,
+        WIDE.. => 66,
     };
-    let [candles, ladder, tape, stages] = if screen.width < WIDE {
-        let [candles, ladder] = beside(upper, side);
-        let [stages, tape] = beside(lower, side);
-        [candles, ladder, tape, stages]
-    } else {
-        let [rest, tape] = beside(upper, side);
-        let [candles, ladder] = beside(rest, side);
-        [candles, ladder, tape, lower]
-    };
+    let [left, right] = beside(body, right);
+    let [candles, stages] = above(left, lower);
+    let [ladder, tape] = if screen.width < WIDE { above(right, lower) } else { beside(right, 34) };
     frame.render_widget(Candles(&shown.bars), candles);
     frame.render_widget(Ladder(shown), ladder);
     frame.render_widget(Tape(&shown.tape), tape);
@@ -82,6 +74,11 @@ fn beside(area: Rect, right: u16) -> [Rect; 2] {
     Layout::horizontal([Constraint::Fill(1), Constraint::Length(right)])
         .spacing(between)
         .areas(area)
+}
+
+/// Cuts `lower` rows off.
+fn above(area: Rect, lower: u16) -> [Rect; 2] {
+    Layout::vertical([Constraint::Fill(1), Constraint::Length(lower)]).areas(area)
 }
 
 fn totals(view: &View) -> Line<'static> {

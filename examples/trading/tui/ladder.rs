@@ -21,7 +21,7 @@ pub(super) struct Ladder<'a>(pub(super) &'a Shown);
 impl Widget for Ladder<'_> {
     fn render(self, area: Rect, buf: &mut Buffer) {
         let Shown { bids, asks, book, .. } = self.0;
-        let block = panel("book").title(state(*book));
+        let block = panel("book").title(Line::from_iter([state(*book), Span::raw(" ")]));
         let inner = block.inner(area);
         block.render(area, buf);
         if inner.is_empty() {
@@ -49,9 +49,9 @@ impl Widget for Ladder<'_> {
 fn state(book: Option<BookState>) -> Span<'static> {
     let bold = Style::new().add_modifier(Modifier::BOLD);
     match book {
-        None | Some(BookState::Empty) => Span::styled(" empty ", DIM),
+        None | Some(BookState::Empty) => Span::styled("empty", DIM),
         Some(BookState::Buffering) => Span::styled(" buffering ", bold.reversed()),
-        Some(BookState::Live { .. }) => Span::styled(" live ", bold.fg(RISE)),
+        Some(BookState::Live { .. }) => Span::styled("live", bold.fg(RISE)),
         Some(BookState::Gapped { .. }) => Span::styled(" gapped ", bold.fg(FALL).reversed()),
     }
 }

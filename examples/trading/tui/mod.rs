@@ -5,6 +5,8 @@ mod draw;
 mod ladder;
 mod stages;
 mod tape;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::pin::pin;

@@ -106,12 +106,14 @@ impl Stages {
         let shown = self.above..all.min(self.above + fit);
         let mut block = panel("stages");
         if shown.len() < all && fit > 0 {
-            let part = format!(" {} to {} of {all}, ↑ ↓ ", shown.start + 1, shown.end);
+            let part = format!("{} to {} of {all}, ↑ ↓ ", shown.start + 1, shown.end);
             block = block.title(Line::styled(part, DIM));
         }
 
         let wide = area.width >= WIDE;
-        let widths = [20, 6, 6, 6, 9, 6, 7, 4].map(Constraint::Length);
+        let longest = report.stages.iter().map(|stage| stage.name.len()).max().unwrap_or(0);
+        let longest = u16::try_from(longest).unwrap_or(u16::MAX);
+        let widths = [longest, 6, 6, 6, 9, 6, 7, 4].map(Constraint::Length);
         let head = ["", "kind", "in/s", "out/s", "queue", "lost", "blocked", "busy"];
         let columns = |column: usize| wide || !matches!(column, 1 | 3);
         let rows = shown.map(|row| {
@@ -152,9 +154,11 @@ fn cells(stage: &StageReport, rate: Option<&Rate>) -> [Text<'static>; 8] {
         Some(capacity) => number(format!("{}/{capacity}", stage.held), Style::new()),
         None => Text::default(),
     };
+    // What no branch wanted is not missed by anybody.
+    let missed = stage.dropped.keys().any(|reason| *reason != "unrouted");
     let lost = match stage.lost() {
         0 => Text::default(),
-        lost => number(short(lost as f64), bold.fg(FALL)),
+        lost => number(short(lost as f64), if missed { bold.fg(FALL) } else { DIM }),
     };
     [
         Text::styled(stage.name.clone(), if is_edge { Style::new() } else { bold }),
