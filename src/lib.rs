@@ -1,4 +1,4 @@
-//! aqueduct.
+#![doc = include_str!("../README.md")]
 
 pub mod market;
 pub mod pipeline;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use aqueduct::market::{BookEvent, Decoder, MarketEvent, Ohlcv, TickRule, received};
+use aqueduct::market::feed::{self, Decoder};
+use aqueduct::market::{BookEvent, Ohlcv, TickRule};
 use aqueduct::sink::csv::CsvError;
 use aqueduct::source::{Line, ReplayError};
 use aqueduct::window::AsOf;
@@ -30,27 +31,26 @@ pub fn assemble(
     let mut p = Pipeline::new("trading");
     let mut decoder = Decoder::binance();
     let places = decoder.places();
-    let feed = p.timed_source(SOURCE, lines.map(move |line| decoder.decode(line)), received);
-    let event = |pick| move |item: &_| Result::as_ref(item).ok().and_then(pick);
+    let venue = p.timed_source(SOURCE, lines.map(move |line| decoder.decode(line)), feed::received);
 
     for (name, length) in [("bars_1s", SECOND), ("bars_1m", MINUTE)] {
-        let trades = feed.branch(name, event(MarketEvent::trade), 1024, Overflow::Block);
+        let trades = venue.branch(name, feed::trade, 1024, Overflow::Block);
         let bars = trades.event_time(|trade| trade.time, DISORDER).tumbling(length, Ohlcv).values();
         let bars = bars.inspect(problems.late()).inspect(screen.bars(length));
         p.sink(name, bars.map(BarRow::from), out.csv(name)?);
     }
 
-    let depth = feed.branch("depth", event(MarketEvent::book), 4096, Fail);
+    let depth = venue.branch("depth", feed::book, 4096, Fail);
     let book = p.stage("book", depth.flat_map_iter(screen.book(4096)));
     let top = book.branch("top", BookEvent::top, 1024, Overflow::Block);
-    p.sink("book_top", top.map(BookRow::from), out.csv("book_top")?);
+    p.sink("book_top", top.map(BookRow::from), out.csv_crlf("book_top")?);
 
-    let trades = feed.timed_branch("trades", event(MarketEvent::trade), 1024, Overflow::Block);
-    let quotes = feed.timed_branch("quotes", event(MarketEvent::quote), 1024, Overflow::Latest);
+    let trades = venue.timed_branch("trades", feed::trade, 1024, Overflow::Block);
+    let quotes = venue.timed_branch("quotes", feed::quote, 1024, Overflow::Latest);
     let tape = trades.as_of(quotes, AsOf::backward()).values().inspect(screen.tape());
     p.sink("asof", tape.scan_map(TickRule::default(), AsOfRow::next), out.csv("asof")?);
 
-    let bad_lines = feed.branch("problems", problems::of_feed, 1024, Overflow::Block);
+    let bad_lines = venue.branch("problems", problems::of_feed, 1024, Overflow::Block);
     let gaps = book.branch("gaps", problems::of_book(places), 1024, Overflow::Block);
     p.sink("problems", bad_lines.merge(gaps), problems.sink());
     Ok(p)

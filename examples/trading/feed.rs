@@ -1,7 +1,6 @@
 //! Where the lines come from: recorded files, or the simulated venue.
 
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use aqueduct::market::SimulatedVenue;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use aqueduct::market::ProblemKind;
+use aqueduct::market::feed::ProblemKind;
 use aqueduct::pipeline::{Report, StageReport};
-use aqueduct::sink::csv::{self, CsvError, CsvFile};
+use aqueduct::sink::csv::{self, CsvError, CsvFile, LineEnd};
 use futures::Sink;
 use serde::Serialize;
 
@@ -32,6 +32,11 @@ impl Output {
     pub fn csv<T: Serialize>(&self, name: &str) -> Result<Rows<T>, CsvError> {
         let path = self.folder.as_ref().map(|folder| folder.join(name).with_extension("csv"));
         Ok(Rows(path.map(csv::create).transpose()?))
+    }
+
+    /// As [`csv`](Self::csv), with the line ends of RFC 4180.
+    pub fn csv_crlf<T: Serialize>(&self, name: &str) -> Result<Rows<T>, CsvError> {
+        Ok(Rows(self.csv(name)?.0.map(|file| file.line_end(LineEnd::CrLf))))
     }
 
     /// Writes `report.json`.

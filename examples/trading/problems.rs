@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aqueduct::market::{BookEvent, Feed, Places, Problem, ProblemKind};
+use aqueduct::market::BookEvent;
+use aqueduct::market::feed::{Feed, Places, Problem, ProblemKind};
 use aqueduct::window::Window;
 use futures::sink::{self, Sink};
 

@@ -32,6 +32,6 @@ pub use clock::{
 };
 pub use flow::Flow;
 pub use outline::{Bound, Node, Outline, Site};
-pub use source::{flow, iter};
+pub use source::{empty, flow, interval, interval_at, iter, never, once};
 pub use stage::Stage;
 pub use window::Timed;

@@ -1,5 +1,7 @@
 //! [`Ohlcv`]: the trades of a window as one bar.
 
+use serde::Serialize;
+
 use super::{AveragePrice, Notional, Price, Side, Trade, Volume};
 use crate::window::Aggregate;
 
@@ -38,7 +40,7 @@ pub struct Ohlcv;
 /// A bar without trades is all zeros, the prices too. Windows that open with their first item never
 /// give one; elsewhere `trades` tells.
 #[doc(alias("candle", "candlestick", "kline"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 pub struct Bar {
     /// The price of the first trade.
     pub open: Price,

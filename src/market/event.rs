@@ -54,7 +54,7 @@ pub struct Quote {
 }
 
 /// A price in the book, and how much rests there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct Level {
     /// The price.
     pub price: Price,

@@ -1,11 +1,11 @@
-//! [`Feed`]: what comes from a venue, good or bad, in one flow.
+//! A feed: what comes from a venue, good or bad, in one flow.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::binance::{self, DecodeError};
-use super::{MarketEvent, Symbol};
+use super::{BookMessage, MarketEvent, Quote, Symbol, Trade};
 use crate::Timestamp;
 use crate::source::{Line, Place, ReplayError};
 
@@ -108,7 +108,7 @@ impl fmt::Display for ProblemKind {
 /// Decodes the lines of a Binance recording, and follows the first instrument that comes.
 ///
 /// ```
-/// use aqueduct::{iter, market::Decoder};
+/// use aqueduct::market::feed::Decoder;
 ///
 /// let lines = aqueduct::source::replay(std::iter::empty::<&str>())?.into_flow();
 /// let mut decoder = Decoder::binance();
@@ -172,6 +172,21 @@ impl Places {
         let first = places.iter().rev().find(|place| place.index <= index)?;
         Some(Place { index, number: first.number + (index - first.index), ..first.clone() })
     }
+}
+
+/// The trade in an item of a feed, if it is one. This and its neighbours route a feed.
+pub fn trade(item: &Feed) -> Option<Trade> {
+    item.as_ref().ok()?.trade()
+}
+
+/// The quote in an item of a feed, if it is one.
+pub fn quote(item: &Feed) -> Option<Quote> {
+    item.as_ref().ok()?.quote()
+}
+
+/// The message for a book in an item of a feed, if it is one.
+pub fn book(item: &Feed) -> Option<Arc<BookMessage>> {
+    item.as_ref().ok()?.book()
 }
 
 /// The time of an item on the receiver's clock; a problem does not move time.

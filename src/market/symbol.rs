@@ -36,6 +36,41 @@ pub struct SymbolError {
 }
 
 impl Symbol {
+    /// A symbol that the program knows, also as a constant.
+    ///
+    /// ```
+    /// # use aqueduct::market::Symbol;
+    /// const BITCOIN: Symbol = Symbol::from_static("BTCUSDT");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `text` is not a symbol; where a constant is made, the program does not compile then.
+    #[track_caller]
+    pub const fn from_static(text: &'static str) -> Self {
+        match Self::from_bytes(text.as_bytes()) {
+            Some(symbol) => symbol,
+            None => panic!("Symbol: 1 to 20 bytes without a zero are expected"),
+        }
+    }
+
+    /// `text` is UTF-8.
+    const fn from_bytes(text: &[u8]) -> Option<Self> {
+        if text.is_empty() || text.len() > LONGEST {
+            return None;
+        }
+        let mut bytes = [0; LONGEST];
+        let mut at = 0;
+        while at < text.len() {
+            if text[at] == 0 {
+                return None;
+            }
+            bytes[at] = text[at];
+            at += 1;
+        }
+        Some(Self { bytes })
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         let length = self.bytes.iter().position(|byte| *byte == 0);
@@ -49,16 +84,9 @@ impl FromStr for Symbol {
     type Err = SymbolError;
 
     fn from_str(text: &str) -> Result<Self, SymbolError> {
-        let mut bytes = [0; LONGEST];
-        match bytes.get_mut(..text.len()) {
-            Some(place) if !text.is_empty() && !text.contains('\0') => {
-                place.copy_from_slice(text.as_bytes());
-                Ok(Self { bytes })
-            }
-            _ => Err(SymbolError {
-                text: text.chars().take(64).collect(),
-            }),
-        }
+        Self::from_bytes(text.as_bytes()).ok_or_else(|| SymbolError {
+            text: text.chars().take(64).collect(),
+        })
     }
 }
 

@@ -44,7 +44,8 @@ pub fn create<T: Serialize>(path: impl AsRef<Path>) -> Result<CsvFile<T>, CsvErr
     match File::create(&path) {
         Ok(file) => Ok(CsvFile {
             path,
-            rows: rows(Vec::new(), true),
+            rows: rows(Vec::new(), true, LineEnd::Lf),
+            line_end: LineEnd::Lf,
             written: Written::Idle(file, Vec::new()),
             row: PhantomData,
         }),
@@ -58,6 +59,7 @@ pub struct CsvFile<T> {
     path: PathBuf,
     /// Encoded rows that are not yet on their way to the file.
     rows: csv::Writer<Vec<u8>>,
+    line_end: LineEnd,
     written: Written,
     row: PhantomData<fn(T)>,
 }
@@ -98,14 +100,37 @@ pub enum CsvError {
     },
 }
 
-fn rows(buffer: Vec<u8>, header: bool) -> csv::Writer<Vec<u8>> {
+/// What stands at the end of each line of a CSV file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineEnd {
+    /// A line feed, as text files on Unix have it.
+    Lf,
+    /// Carriage return and line feed, as RFC 4180 and spreadsheets have it.
+    CrLf,
+}
+
+fn rows(buffer: Vec<u8>, header: bool, line_end: LineEnd) -> csv::Writer<Vec<u8>> {
+    let terminator = match line_end {
+        LineEnd::Lf => csv::Terminator::Any(b'\n'),
+        LineEnd::CrLf => csv::Terminator::CRLF,
+    };
     csv::WriterBuilder::new()
         .has_headers(header)
+        .terminator(terminator)
         .buffer_capacity(4096)
         .from_writer(buffer)
 }
 
 impl<T: Serialize> CsvFile<T> {
+    /// Ends lines in this way from the start of the file; called before the first row. Without it
+    /// lines end with a line feed.
+    #[must_use]
+    pub fn line_end(mut self, line_end: LineEnd) -> Self {
+        self.rows = rows(Vec::new(), true, line_end);
+        self.line_end = line_end;
+        self
+    }
+
     /// Ready when no write is under way.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CsvError>> {
         if let Written::Writing(job) = &mut self.written {
@@ -133,7 +158,7 @@ impl<T: Serialize> CsvFile<T> {
         else {
             return;
         };
-        let full = std::mem::replace(&mut self.rows, rows(buffer, false));
+        let full = std::mem::replace(&mut self.rows, rows(buffer, false, self.line_end));
         self.written = Written::Writing(Ambient::current().offload(move || {
             match full.into_inner().map_err(csv::IntoInnerError::into_error) {
                 Ok(mut text) => {

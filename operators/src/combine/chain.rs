@@ -147,13 +147,15 @@ mod tests {
 
     #[test]
     fn the_first_is_dropped_when_it_has_ended() {
-        let first = Rc::new(());
-        let watch = Rc::downgrade(&first);
-        let second = iter([2]).inspect(|_| assert!(watch.upgrade().is_none()));
-        let flow = iter([1])
-            .inspect(move |_| drop(first.clone()))
-            .chain(second);
-        assert_eq!(items(flow), [1, 2]);
+        let flow = || {
+            let first = Rc::new(());
+            let watch = Rc::downgrade(&first);
+            let second = iter([2]).inspect(move |_| assert!(watch.upgrade().is_none()));
+            iter([1])
+                .inspect(move |_| drop(first.clone()))
+                .chain(second)
+        };
+        assert_eq!(every_way(flow), [1, 2]);
     }
 
     #[test]

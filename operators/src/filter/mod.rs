@@ -4,6 +4,7 @@ mod dedup;
 mod dedup_by_key;
 mod filter;
 mod filter_map;
+mod signal;
 mod skip;
 mod skip_while;
 mod take;

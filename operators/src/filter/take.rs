@@ -126,6 +126,7 @@ impl<S: Stage> Stage for Take<S> {
 mod tests {
     use std::cell::Cell;
     use std::future::poll_fn;
+    use std::ops::ControlFlow;
     use std::pin::pin;
     use std::rc::Rc;
 
@@ -163,5 +164,16 @@ mod tests {
                 assert_eq!(watch.strong_count(), held);
             }
         });
+    }
+
+    #[test]
+    fn a_drain_that_is_broken_off_at_the_last_item_drops_the_input_too() {
+        let owned = Rc::new(());
+        let watch = Rc::downgrade(&owned);
+        let mut flow = pin!(iter(0..).map(move |x| (x, owned.clone()).0).take(1));
+        let drained = Virtual::new().run(poll_fn(|cx| {
+            flow.as_mut().poll_drain(cx, &mut ControlFlow::Break)
+        }));
+        assert_eq!((drained, watch.strong_count()), (ControlFlow::Break(0), 0));
     }
 }

@@ -4,11 +4,12 @@ use std::future::Future;
 use std::ops::ControlFlow;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use pin_project::pin_project;
 
 use super::ended_or_broke;
+use super::signal::Signal;
 use crate::{Flow, Outline, Site, Stage};
 
 impl<S: Stage> Flow<S> {
@@ -24,6 +25,7 @@ impl<S: Stage> Flow<S> {
     /// looked at before each item is asked for: when both are there, the signal comes first. At
     /// one instant of virtual time an item comes before a timer, as everywhere.
     ///
+    /// Ready is ready: the receiver of a oneshot channel is so too when its sender is dropped.
     /// For a signal that is a stream only its items should count, not its end. A future that does
     /// not become ready when the stream ends without an item is
     ///
@@ -40,7 +42,7 @@ impl<S: Stage> Flow<S> {
     /// - **Ends** when the signal is ready, and drops the input then, or when the input ends.
     /// - **On error**: an error is an item here. What the signal gives is dropped, an error too.
     /// - **Holds** nothing.
-    /// - **Cost**: one poll of the signal for an item; no allocation, no clock read.
+    /// - **Cost**: one load for an item, one allocation when it is assembled, no clock read.
     ///
     /// ```
     /// # futures::executor::block_on(async {
@@ -59,7 +61,7 @@ impl<S: Stage> Flow<S> {
     {
         Flow::from_stage(TakeUntil {
             input: Some(self.into_stage()),
-            signal: Some(signal),
+            signal: Some(Signal::new(signal)),
             site: Location::caller(),
         })
     }
@@ -73,7 +75,7 @@ pub struct TakeUntil<S, F> {
     #[pin]
     input: Option<S>,
     #[pin]
-    signal: Option<F>,
+    signal: Option<Signal<F>>,
     site: Site,
 }
 
@@ -82,15 +84,21 @@ impl<S: Stage, F: Future> Stage for TakeUntil<S, F> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let mut this = self.project();
-        let item = match this.input.as_mut().as_pin_mut() {
-            Some(input) if !fired(this.signal.as_mut(), cx) => ready!(input.poll_next(cx)),
-            _ => None,
+        let Some((input, mut signal)) = both(this.input.as_mut(), this.signal.as_mut()) else {
+            return Poll::Ready(None);
         };
-        if item.is_none() {
+        let mut polled = Poll::Ready(None);
+        if !signal.as_mut().is_ready() {
+            polled = input.poll_next(cx);
+            if polled.is_pending() && signal.poll(cx) {
+                polled = Poll::Ready(None);
+            }
+        }
+        if let Poll::Ready(None) = polled {
             this.input.set(None);
             this.signal.set(None);
         }
-        Poll::Ready(item)
+        polled
     }
 
     fn poll_drain<B>(
@@ -99,20 +107,20 @@ impl<S: Stage, F: Future> Stage for TakeUntil<S, F> {
         each: &mut impl FnMut(S::Item) -> ControlFlow<B>,
     ) -> Poll<ControlFlow<B>> {
         let mut this = self.project();
-        let waker = cx.waker().clone();
-        let mut signal_cx = Context::from_waker(&waker);
-        let drained = match this.input.as_mut().as_pin_mut() {
-            Some(input) if !fired(this.signal.as_mut(), cx) => {
-                input.poll_drain(cx, &mut |item| match each(item) {
-                    ControlFlow::Break(value) => ControlFlow::Break(Some(value)),
-                    ControlFlow::Continue(()) if fired(this.signal.as_mut(), &mut signal_cx) => {
-                        ControlFlow::Break(None)
-                    }
-                    ControlFlow::Continue(()) => ControlFlow::Continue(()),
-                })
-            }
-            _ => Poll::Ready(ControlFlow::Continue(())),
+        let Some((input, mut signal)) = both(this.input.as_mut(), this.signal.as_mut()) else {
+            return Poll::Ready(ControlFlow::Continue(()));
         };
+        let mut drained = Poll::Ready(ControlFlow::Continue(()));
+        if !signal.as_mut().is_ready() {
+            drained = input.poll_drain(cx, &mut |item| match each(item) {
+                ControlFlow::Break(value) => ControlFlow::Break(Some(value)),
+                ControlFlow::Continue(()) if signal.as_mut().is_ready() => ControlFlow::Break(None),
+                ControlFlow::Continue(()) => ControlFlow::Continue(()),
+            });
+            if drained.is_pending() && signal.poll(cx) {
+                drained = Poll::Ready(ControlFlow::Continue(()));
+            }
+        }
         let (drained, ended) = ended_or_broke(drained);
         if ended {
             this.input.set(None);
@@ -123,15 +131,16 @@ impl<S: Stage, F: Future> Stage for TakeUntil<S, F> {
 
     fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if fired(this.signal.as_mut(), cx) {
+        let Some((input, signal)) = both(this.input.as_mut(), this.signal.as_mut()) else {
+            return Poll::Ready(());
+        };
+        if signal.poll(cx) {
             this.input.set(None);
             this.signal.set(None);
             return Poll::Ready(());
         }
-        if let Some(input) = this.input.as_pin_mut() {
-            let _ = input.poll_progress(cx);
-        }
-        // The signal is in flight.
+        // The signal is in flight, whatever the input says.
+        let _ = input.poll_progress(cx);
         Poll::Pending
     }
 
@@ -148,24 +157,28 @@ impl<S: Stage, F: Future> Stage for TakeUntil<S, F> {
     }
 }
 
-/// Whether the signal is ready, or was and is gone.
-fn fired<F: Future>(signal: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> bool {
-    signal
-        .as_pin_mut()
-        .is_none_or(|signal| signal.poll(cx).is_ready())
+/// The two, which go together.
+fn both<'a, S, F>(
+    input: Pin<&'a mut Option<S>>,
+    signal: Pin<&'a mut Option<Signal<F>>>,
+) -> Option<(Pin<&'a mut S>, Pin<&'a mut Signal<F>>)> {
+    input.as_pin_mut().zip(signal.as_pin_mut())
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
     use std::future::{pending, poll_fn, ready};
+    use std::pin::pin;
     use std::rc::Rc;
-    use std::task::{Context, Poll, Waker};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::{Context, Poll, Wake, Waker};
 
     use futures::channel::oneshot;
 
     use crate::testing::{every_way, items, timeline, timetable};
-    use crate::{Alarm, Stage, Timestamp, iter};
+    use crate::{Alarm, Stage, Timestamp, flow, iter};
 
     /// A timer, as a signal.
     async fn at(millis: i64) {
@@ -203,17 +216,52 @@ mod tests {
     #[test]
     fn a_signal_between_two_items_that_are_ready_stops_the_second() {
         let flow = || {
-            let passed = Rc::new(Cell::new(0));
-            let seen = passed.clone();
-            let signal = poll_fn(move |_| match seen.get() {
-                4 => Poll::Ready(()),
-                _ => Poll::Pending,
-            });
+            let (stop, stopped) = oneshot::channel();
+            let mut stop = Some(stop);
             iter(1..)
-                .inspect(move |x| passed.set(*x))
-                .take_until(signal)
+                .inspect(move |x| {
+                    if let Some(stop) = stop.take_if(|_| *x == 4) {
+                        stop.send(()).unwrap();
+                    }
+                })
+                .take_until(stopped)
         };
         assert_eq!(every_way(flow), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn the_signal_is_polled_only_when_it_asked_for_it() {
+        let polls = Cell::new(0);
+        let signal = poll_fn(|_| -> Poll<()> {
+            polls.set(polls.get() + 1);
+            Poll::Pending
+        });
+        assert_eq!(items(iter(0..100).take_until(signal)).len(), 100);
+        assert_eq!(polls.get(), 1);
+    }
+
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    struct Woken(AtomicU32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn the_task_that_polled_last_is_woken_by_the_signal() {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut flow = pin!(flow(futures::stream::pending::<u8>()).take_until(stopped));
+        let tasks = [(); 2].map(|()| Arc::new(Woken::default()));
+        for task in &tasks {
+            let waker = task.clone().into();
+            let mut cx = Context::from_waker(&waker);
+            assert!(Stage::poll_next(flow.as_mut(), &mut cx).is_pending());
+        }
+        stop.send(()).unwrap();
+        assert_eq!(tasks.map(|task| task.0.load(Ordering::SeqCst)), [0, 1]);
     }
 
     #[test]
@@ -222,7 +270,7 @@ mod tests {
         let watch = Rc::downgrade(&owned);
         let (stop, stopped) = oneshot::channel();
         let input = iter(1..).map(move |x| (x, owned.clone()).0);
-        let mut flow = std::pin::pin!(input.take_until(stopped));
+        let mut flow = pin!(input.take_until(stopped));
         let mut cx = Context::from_waker(Waker::noop());
         assert_eq!(
             Stage::poll_next(flow.as_mut(), &mut cx),

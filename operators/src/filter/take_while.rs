@@ -173,10 +173,13 @@ impl<S: Stage, F: FnMut(&S::Item) -> bool> Stage for TakeWhile<S, F> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::ops::ControlFlow;
+    use std::pin::pin;
     use std::rc::Rc;
 
     use crate::testing::{every_way, timeline, timetable};
-    use crate::{Virtual, iter};
+    use crate::{Stage, Virtual, iter};
 
     #[test]
     fn the_first_item_that_fails_is_dropped_by_take_while() {
@@ -218,5 +221,17 @@ mod tests {
             assert_eq!((flow.next().await, watch.strong_count()), (Some(0), 1));
             assert_eq!((flow.next().await, watch.strong_count()), (Some(1), 0));
         });
+    }
+
+    #[test]
+    fn a_drain_that_is_broken_off_at_the_item_that_fails_drops_the_input_too() {
+        let owned = Rc::new(());
+        let watch = Rc::downgrade(&owned);
+        let input = iter(5..).map(move |x| (x, owned.clone()).0);
+        let mut flow = pin!(input.take_through(|x| *x < 1));
+        let drained = Virtual::new().run(poll_fn(|cx| {
+            flow.as_mut().poll_drain(cx, &mut ControlFlow::Break)
+        }));
+        assert_eq!((drained, watch.strong_count()), (ControlFlow::Break(5), 0));
     }
 }

@@ -20,8 +20,10 @@ impl<S: Stage<Item: Stream>> Flow<S> {
     /// ```
     ///
     /// The next stream is taken when the one before has ended, so that the order is theirs and
-    /// at most one runs. Any [`futures::Stream`](Stream) will do; a flow is one. While downstream is
-    /// busy the inner stream runs on until it has an item, and then waits with it.
+    /// at most one runs. Any [`futures::Stream`](Stream) will do; a flow is one.
+    ///
+    /// A stream can be driven only by asking it for an item. While downstream is busy the inner
+    /// one runs on until it has one, and then both wait, with all work in flight inside it.
     ///
     /// - **Emits** each item of each inner stream.
     /// - **Backpressures** when downstream does, and takes no stream before the previous one has
@@ -197,6 +199,8 @@ mod tests {
         sender
             .try_send('b')
             .expect("driving has made room in the channel");
+        // One item waits already: driving on takes no other.
+        assert!(flow.as_mut().poll_progress(&mut cx).is_ready());
         for item in ['a', 'b'] {
             let polled = Stage::poll_next(flow.as_mut(), &mut cx);
             assert_eq!(polled, Poll::Ready(Some(item)));

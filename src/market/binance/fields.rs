@@ -75,7 +75,6 @@ impl<'de> Visitor<'de> for Message<'_> {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
-            let trade = matches!(fields.kind, Some(Kind::Trade));
             match key {
                 Key::Stream if !self.unwrapped => {
                     fields.at = "stream";
@@ -88,8 +87,6 @@ impl<'de> Visitor<'de> for Message<'_> {
                         unwrapped: true,
                     })?;
                 }
-                // Once a trade's numbers of its two orders.
-                Key::Bid | Key::Ask if trade => drop(map.next_value::<IgnoredAny>()?),
                 Key::Kind => read(&mut map, &mut fields.at, "e", &mut fields.kind)?,
                 Key::EventTime => read(&mut map, &mut fields.at, "E", &mut fields.event_time)?,
                 Key::Time => read(&mut map, &mut fields.at, "T", &mut fields.time)?,

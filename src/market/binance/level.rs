@@ -44,7 +44,7 @@ pub(super) enum Offer {
     Best(Price),
     /// Of a depth update or a snapshot.
     Levels(Vec<Level>),
-    /// Of a kind that gives the key another meaning, such as an order id.
+    /// Of a kind that gives the key another meaning: old trades had the ids of their orders there.
     Other,
 }
 

@@ -10,7 +10,9 @@
 //! | the answer to a request for the book | `lastUpdateId bids asks` | `E T` |
 //!
 //! Keys come in any order; those not listed are passed over. Times are milliseconds, the default of
-//! the venue. The sources are the venue's own pages: "WebSocket Streams" and "Market Data Endpoints"
+//! the venue. The best levels that `depth5`, `depth10` and `depth20` streams repeat are neither a whole
+//! book nor a difference and are refused by the name of their stream; without the wrapper they cannot
+//! be told from a whole book, so such a stream must not be subscribed to bare. The sources are the venue's own pages: "WebSocket Streams" and "Market Data Endpoints"
 //! of its spot API, and the same of its USDⓈ-M futures API.
 
 mod error;
@@ -36,7 +38,7 @@ use crate::Timestamp;
 /// ids are errors that name the field; nothing is rounded and nothing wraps.
 ///
 /// One pass over the borrowed text. A trade or a quote costs no allocation, a book message one for
-/// each side and one for the message.
+/// itself and a few for each side, which grows by doubling.
 ///
 /// ```
 /// use aqueduct::Timestamp;

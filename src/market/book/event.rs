@@ -81,3 +81,13 @@ pub enum BookEvent {
         last_id: u64,
     },
 }
+
+impl BookEvent {
+    /// The best of the book, if an update was applied.
+    pub fn top(&self) -> Option<TopOfBook> {
+        match self {
+            Self::Top(top) => Some(*top),
+            _ => None,
+        }
+    }
+}

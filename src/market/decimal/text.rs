@@ -214,6 +214,8 @@ mod tests {
             "1.0000000a",
             "1.-0000000",
             "a1837.63000000",
+            "6183:.63000000",
+            "61837.6300000/",
         ] {
             let text = odd.to_owned();
             assert_eq!(price(odd), Err(DecimalError::NotDecimal { text }));
