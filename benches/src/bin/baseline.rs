@@ -123,13 +123,8 @@ impl Totals {
                 let quote = message.data;
                 self.quotes += 1;
                 self.number(quote.u);
-                for text in [
-                    quote.s,
-                    quote.bid,
-                    quote.bid_quantity,
-                    quote.ask,
-                    quote.ask_quantity,
-                ] {
+                for text in [quote.s, quote.bid, quote.bid_quantity, quote.ask, quote.ask_quantity]
+                {
                     self.text(text);
                 }
             }
@@ -177,8 +172,7 @@ impl Totals {
         let mut number = 0;
         while lines.read_line(&mut line)? > 0 {
             number += 1;
-            self.line(line.trim_end())
-                .with_context(|| format!("line {number}"))?;
+            self.line(line.trim_end()).with_context(|| format!("line {number}"))?;
             line.clear();
         }
         Ok(())
@@ -188,11 +182,8 @@ impl Totals {
 /// The kind as it stands in the name of the stream: `{"stream":"btcusdt@trade",…`. The answer to
 /// a request, the snapshot, has none.
 fn kind(json: &str) -> &str {
-    let name = json
-        .strip_prefix(r#"{"stream":""#)
-        .and_then(|rest| rest.split('"').next());
-    name.and_then(|name| name.split_once('@'))
-        .map_or("", |(_, kind)| kind)
+    let name = json.strip_prefix(r#"{"stream":""#).and_then(|rest| rest.split('"').next());
+    name.and_then(|name| name.split_once('@')).map_or("", |(_, kind)| kind)
 }
 
 fn run() -> anyhow::Result<()> {
@@ -201,9 +192,7 @@ fn run() -> anyhow::Result<()> {
     let mut totals = Totals::default();
     for file in &files {
         let path = Path::new(file);
-        totals
-            .file(path)
-            .with_context(|| path.display().to_string())?;
+        totals.file(path).with_context(|| path.display().to_string())?;
     }
     println!("lines {}", totals.lines);
     println!("bookTicker {}", totals.quotes);

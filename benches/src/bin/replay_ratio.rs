@@ -69,6 +69,9 @@ struct Cost {
     cpu: Duration,
 }
 
+/// One of the times.
+type Pick = fn(&Cost) -> Duration;
+
 /// Both programs and what they work on.
 #[derive(Debug)]
 struct Setup {
@@ -84,11 +87,7 @@ impl Setup {
         let beside = own.parent().context("this program lies in no folder")?;
         let find = |given: &Option<PathBuf>, usual: &str| {
             let path = given.clone().unwrap_or_else(|| beside.join(usual));
-            ensure!(
-                path.is_file(),
-                "{} is not there: build it first",
-                path.display()
-            );
+            ensure!(path.is_file(), "{} is not there: build it first", path.display());
             Ok(path)
         };
         Ok(Self {
@@ -102,9 +101,7 @@ impl Setup {
     fn trading(&self) -> anyhow::Result<(Cost, Report)> {
         let mut command = Command::new(&self.trading);
         command.arg("--replay").args(&self.files);
-        command
-            .args(["--speed", "max", "--headless", "--out"])
-            .arg(self.out.path());
+        command.args(["--speed", "max", "--headless", "--out"]).arg(self.out.path());
         let (cost, _) = run(command)?;
         let report = fs::read_to_string(self.out.path().join("report.json"))?;
         Ok((cost, serde_json::from_str(&report)?))
@@ -116,10 +113,7 @@ impl Setup {
         command.args(&self.files);
         let (cost, output) = run(command)?;
         let lines = output.lines().find_map(|line| line.strip_prefix("lines "));
-        Ok((
-            cost,
-            lines.context("the baseline counted no lines")?.parse()?,
-        ))
+        Ok((cost, lines.context("the baseline counted no lines")?.parse()?))
     }
 
     fn compare(&self, expected: &Path) -> anyhow::Result<()> {
@@ -128,9 +122,7 @@ impl Setup {
             let answer = expected.join(answer);
             let theirs = read(&answer).with_context(|| answer.display().to_string())?;
             if ours != theirs {
-                let mut pairs = ours
-                    .split(|&b| b == b'\n')
-                    .zip(theirs.split(|&b| b == b'\n'));
+                let mut pairs = ours.split(|&b| b == b'\n').zip(theirs.split(|&b| b == b'\n'));
                 let line = pairs.position(|(ours, theirs)| ours != theirs);
                 let line = line.map_or("after the shorter one's end".into(), |line| {
                     format!("in line {}", line + 1)
@@ -174,11 +166,8 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// The least, the middle and the greatest, in milliseconds.
-fn spread(costs: &[Cost], of: fn(&Cost) -> Duration) -> [f64; 3] {
-    let mut times: Vec<_> = costs
-        .iter()
-        .map(|cost| of(cost).as_secs_f64() * 1e3)
-        .collect();
+fn spread(costs: &[Cost], of: Pick) -> [f64; 3] {
+    let mut times: Vec<_> = costs.iter().map(|cost| of(cost).as_secs_f64() * 1e3).collect();
     times.sort_by(f64::total_cmp);
     [times[0], times[times.len() / 2], times[times.len() - 1]]
 }
@@ -210,12 +199,9 @@ fn main() -> anyhow::Result<()> {
         baseline.push(setup.baseline()?.0);
     }
 
-    println!(
-        "| ms, median of {} (least to most) | trading | baseline | ratio |",
-        args.runs
-    );
+    println!("| ms, median of {} (least to most) | trading | baseline | ratio |", args.runs);
     println!("|---|---|---|---|");
-    let kinds: [(_, fn(&Cost) -> Duration); 2] = [("wall", |c| c.wall), ("CPU", |c| c.cpu)];
+    let kinds: [(_, Pick); 2] = [("wall", |c| c.wall), ("CPU", |c| c.cpu)];
     for (name, of) in kinds {
         let [least, demo, most] = spread(&demo, of);
         let [base_least, base, base_most] = spread(&baseline, of);
@@ -227,10 +213,7 @@ fn main() -> anyhow::Result<()> {
         );
     }
     if let Some(peak) = peak {
-        println!(
-            "\ntrading: at most {:.1} MiB resident",
-            peak as f64 / (1024.0 * 1024.0)
-        );
+        println!("\ntrading: at most {:.1} MiB resident", peak as f64 / (1024.0 * 1024.0));
     }
     Ok(())
 }
