@@ -112,9 +112,10 @@ impl Budget {
         let clock = self.clock.get_or_insert_with(Clock::current);
         let interrupted = std::mem::take(&mut self.interrupted);
         let over = match &mut self.slice {
-            Slice::Rest if !clock.is_virtual() => {
+            // Where items are slow, none is free.
+            Slice::Rest if !clock.is_virtual() && self.stride > FREE => {
                 self.slice = Slice::Free;
-                self.left = FREE.min(self.stride);
+                self.left = FREE;
                 return self.left as usize;
             }
             Slice::Rest | Slice::Free => {
