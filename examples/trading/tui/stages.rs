@@ -6,7 +6,7 @@ use aqueduct::pipeline::{Kind, Report, StageReport};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::style::{Modifier, Style};
-use ratatui::text::{Line, Text};
+use ratatui::text::{Span, Text};
 use ratatui::widgets::{Row, Table, Widget};
 
 use super::draw::{DIM, FALL, panel};
@@ -104,16 +104,16 @@ impl Stages {
         let (all, fit) = (report.stages.len(), usize::from(area.height.saturating_sub(2)));
         self.above = self.above.min(all.saturating_sub(fit));
         let shown = self.above..all.min(self.above + fit);
-        let mut block = panel("stages");
-        if shown.len() < all && fit > 0 {
-            let part = format!("{} to {} of {all}, ↑ ↓ ", shown.start + 1, shown.end);
-            block = block.title(Line::styled(part, DIM));
-        }
+        let note = if shown.len() < all && fit > 0 {
+            format!("{} to {} of {all}, ↑ ↓", shown.start + 1, shown.end)
+        } else {
+            String::new()
+        };
 
         let wide = area.width >= WIDE;
         let longest = report.stages.iter().map(|stage| stage.name.len()).max().unwrap_or(0);
         let longest = u16::try_from(longest).unwrap_or(u16::MAX);
-        let widths = [longest, 6, 6, 6, 9, 6, 7, 4].map(Constraint::Length);
+        let widths = [longest, 6, 5, 5, 9, 5, 7, 4].map(Constraint::Length);
         let head = ["", "kind", "in/s", "out/s", "queue", "lost", "blocked", "busy"];
         let columns = |column: usize| wide || !matches!(column, 1 | 3);
         let rows = shown.map(|row| {
@@ -129,7 +129,7 @@ impl Stages {
         let widths = widths.into_iter().enumerate().filter(|(column, _)| columns(*column));
         let table = Table::new(rows, widths.map(|(_, width)| width))
             .header(Row::new(head).style(DIM))
-            .block(block);
+            .block(panel("stages", Span::styled(note, DIM)));
         Widget::render(table, area, buf);
     }
 }
