@@ -53,7 +53,7 @@ fn simulated(
     start: Timestamp,
 ) -> Flow<impl aqueduct::Stage<Item = Result<Line, ReplayError>> + Send> {
     let file: Arc<Path> = Path::new("simulated venue").into();
-    let lines = SimulatedVenue::new(seed).starting_at(start).into_iter().enumerate();
+    let lines = SimulatedVenue::new(seed).starting_at(start).lines().enumerate();
     iter(lines.map(move |(index, line)| Line {
         received: line.received,
         text: line.json.into(),
