@@ -43,7 +43,10 @@ pub(super) struct View {
 
 /// A part of the screen: a line with the title and a note, and no other border.
 pub(super) fn panel(title: &'static str, note: Span<'static>) -> Block<'static> {
-    let title = Line::from_iter([Span::raw(title).bold(), " ".into(), note, " ".into()]);
+    let mut title = Line::from_iter([Span::raw(title).bold(), " ".into()]);
+    if !note.content.is_empty() {
+        title.extend([note, " ".into()]);
+    }
     Block::new().borders(Borders::TOP).border_style(DIM).title(title)
 }
 
@@ -96,7 +99,8 @@ fn totals(view: &View) -> Line<'static> {
     if kinds.is_empty() {
         line.push_span("no problems");
     } else {
-        line.push_span(Span::raw("problems: ").bold().fg(FALL));
+        let all: u64 = view.problems.values().sum();
+        line.push_span(Span::raw(format!("{all} problems: ")).bold().fg(FALL));
         line.push_span(kinds);
     }
     line

@@ -9,11 +9,11 @@ const MOST: u32 = 8;
 const FEWEST: u32 = 2;
 
 /// How many decimal places show all of `units` exactly.
-fn places(units: impl Iterator<Item = i64>) -> usize {
-    let needed = |units: i64| {
-        (FEWEST..MOST).find(|places| units % 10_i64.pow(MOST - places) == 0).unwrap_or(MOST)
+fn places(units: impl Iterator<Item = impl Into<i128>>) -> usize {
+    let needed = |units: i128| {
+        (FEWEST..MOST).find(|places| units % 10_i128.pow(MOST - places) == 0).unwrap_or(MOST)
     };
-    units.map(needed).max().unwrap_or(FEWEST) as usize
+    units.map(Into::into).map(needed).max().unwrap_or(FEWEST) as usize
 }
 
 /// How many decimal places show all of the prices exactly.
