@@ -215,10 +215,10 @@ where
         if state.abandoned {
             return taken;
         }
-        if let (Some(item), Some(store)) = (selected, &mut state.store) {
-            if let Offer::Full(item) = store.get().offer((time, item)) {
-                self.in_hand = Some(item);
-            }
+        if let (Some(item), Some(store)) = (selected, &mut state.store)
+            && let Offer::Full(item) = store.get().offer((time, item))
+        {
+            self.in_hand = Some(item);
         }
         let consumer = state.consumer.take();
         drop(state);

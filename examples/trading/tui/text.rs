@@ -9,16 +9,16 @@ const MOST: u32 = 8;
 const FEWEST: u32 = 2;
 
 /// How many decimal places show all of `units` exactly.
-fn places(units: impl Iterator<Item = impl Into<i128>>) -> usize {
+fn places(units: impl Iterator<Item = i128>) -> usize {
     let needed = |units: i128| {
         (FEWEST..MOST).find(|places| units % 10_i128.pow(MOST - places) == 0).unwrap_or(MOST)
     };
-    units.map(Into::into).map(needed).max().unwrap_or(FEWEST) as usize
+    units.map(needed).max().unwrap_or(FEWEST) as usize
 }
 
 /// How many decimal places show all of the prices exactly.
 pub(super) fn price_places(prices: impl Iterator<Item = Price>) -> usize {
-    places(prices.map(Price::units))
+    places(prices.map(|price| price.units().into()))
 }
 
 /// How many decimal places show all of the quantities exactly.

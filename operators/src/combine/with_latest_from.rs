@@ -117,7 +117,6 @@ impl<A: Stage, B: Stage<Item: Clone>> Stage for WithLatestFrom<A, B> {
 mod tests {
     use crate::testing::{timeline, timetable};
     use crate::{Virtual, flow, iter};
-    use futures::StreamExt;
 
     #[test]
     fn each_item_comes_with_the_latest_of_the_other() {

@@ -242,7 +242,7 @@ mod tests {
     use super::*;
     use crate::testing::{items, timeline, timetable};
     use crate::{Virtual, iter};
-    use futures::{FutureExt, StreamExt};
+    use futures::FutureExt;
 
     #[test]
     fn flows_of_different_kinds_stand_in_one_collection() {
