@@ -8,6 +8,7 @@ use aqueduct::window::Window;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style};
+use ratatui::text::Span;
 use ratatui::widgets::Widget;
 
 use super::draw::{DIM, FALL, RISE, panel};
@@ -30,7 +31,7 @@ pub(super) struct Candles<'a>(pub(super) &'a VecDeque<Window<Bar>>);
 
 impl Widget for Candles<'_> {
     fn render(self, area: Rect, buf: &mut Buffer) {
-        let block = panel("bars of 1 s");
+        let block = panel("bars of 1 s", Span::default());
         let inner = block.inner(area);
         block.render(area, buf);
         if inner.is_empty() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aqueduct::market::feed::ProblemKind;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders};
 
@@ -41,10 +41,12 @@ pub(super) struct View {
     pub(super) stopping: bool,
 }
 
-/// A part of the screen: a line with the title, and no other border.
-pub(super) fn panel(title: &'static str) -> Block<'static> {
-    let bold = Style::new().add_modifier(Modifier::BOLD);
-    let title = Line::from_iter([Span::styled(title, bold), Span::raw(" ")]);
+/// A part of the screen: a line with the title and a note, and no other border.
+pub(super) fn panel(title: &'static str, note: Span<'static>) -> Block<'static> {
+    let mut title = Line::from_iter([Span::raw(title).bold(), " ".into()]);
+    if !note.content.is_empty() {
+        title.extend([note, " ".into()]);
+    }
     Block::new().borders(Borders::TOP).border_style(DIM).title(title)
 }
 
@@ -55,7 +57,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown, view: &mut View) {
     let lower = if body.height < HIGH { 0 } else { view.stages.height().min(body.height / 2) };
     let right = match screen.width {
         0..NARROW => 0,
-        NARROW..WIDE => 28,
+        NARROW..WIDE => 29,
         WIDE.. => 66,
     };
     let [left, right] = beside(body, right);
@@ -83,29 +85,23 @@ fn above(area: Rect, lower: u16) -> [Rect; 2] {
 
 fn totals(view: &View) -> Line<'static> {
     let seconds = view.stages.elapsed().as_secs();
+    let [hours, minutes, seconds] = [seconds / 3600, seconds / 60 % 60, seconds % 60];
     let (messages, rate) = view.stages.messages();
-    let mut line = Line::from(format!(
-        "{:02}:{:02}:{:02}  {messages} messages, {}/s  ",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60,
-        short(rate)
-    ));
-    let bold = Style::new().add_modifier(Modifier::BOLD);
-    if view.stopping {
-        line.push_span(Span::styled("ending; q leaves at once", bold));
+    let rate = short(rate);
+    let hint = if view.stopping { "ending, q leaves at once" } else { "q quits" };
+    let mut line = Line::from_iter([
+        Span::raw(hint).bold(),
+        format!("  {hours:02}:{minutes:02}:{seconds:02}").into(),
+        format!("  {messages} messages, {rate}/s  ").into(),
+    ]);
+    let kinds = view.problems.iter().map(|(kind, times)| format!("{times} x {kind}"));
+    let kinds = kinds.collect::<Vec<_>>().join(", ");
+    if kinds.is_empty() {
+        line.push_span("no problems");
     } else {
-        line.push_span(Span::styled("q", bold));
-        line.push_span(" quits");
-    }
-    let problems: u64 = view.problems.values().sum();
-    if problems > 0 {
-        let kinds = view.problems.iter().map(|(kind, times)| format!("{times} x {kind}"));
-        let kinds = kinds.collect::<Vec<_>>().join(", ");
-        line.push_span(Span::styled(format!("  {problems} problems: "), bold.fg(FALL)));
+        let all: u64 = view.problems.values().sum();
+        line.push_span(Span::raw(format!("{all} problems: ")).bold().fg(FALL));
         line.push_span(kinds);
-    } else {
-        line.push_span("  0 problems");
     }
     line
 }

@@ -21,7 +21,7 @@ pub(super) struct Ladder<'a>(pub(super) &'a Shown);
 impl Widget for Ladder<'_> {
     fn render(self, area: Rect, buf: &mut Buffer) {
         let Shown { bids, asks, book, .. } = self.0;
-        let block = panel("book").title(Line::from_iter([state(*book), Span::raw(" ")]));
+        let block = panel("book", state(*book));
         let inner = block.inner(area);
         block.render(area, buf);
         if inner.is_empty() {

@@ -74,13 +74,16 @@ pub async fn show(
     }
 }
 
-/// Gives the terminal back whenever the view is left, in a panic too: then so that the message can
-/// be read.
+/// Gives the terminal back when the view is left.
 struct Restored(DefaultTerminal);
 
 impl Drop for Restored {
     fn drop(&mut self) {
-        ratatui::restore();
+        // The panic hook of ratatui has done it already; a second time the cursor would jump back
+        // over the message.
+        if !std::thread::panicking() {
+            ratatui::restore();
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The stages of the pipeline: how fast they are, and what waits for what.
 
+use std::mem;
 use std::time::Duration;
 
 use aqueduct::pipeline::{Kind, Report, StageReport};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::style::{Modifier, Style};
-use ratatui::text::{Line, Text};
+use ratatui::text::{Span, Text};
 use ratatui::widgets::{Row, Table, Widget};
 
 use super::draw::{DIM, FALL, panel};
@@ -14,8 +15,31 @@ use super::text::short;
 
 /// How long it measures a rate.
 const MEASURE: Duration = Duration::from_secs(1);
-/// A width that has room for all columns.
-const WIDE: u16 = 72;
+
+/// A column of the table.
+#[derive(Debug)]
+struct Column {
+    name: &'static str,
+    width: u16,
+    /// The table has the column if it is at least so wide.
+    least: u16,
+}
+
+const fn column(name: &'static str, width: u16, least: u16) -> Column {
+    Column { name, width, least }
+}
+
+/// The first is as wide as the longest name, and the texts of the first two begin at the left.
+const COLUMNS: [Column; 8] = [
+    column("", 0, 0),
+    column("kind", 6, 72),
+    column("in/s", 5, 0),
+    column("out/s", 5, 72),
+    column("queue", 9, 0),
+    column("lost", 5, 49),
+    column("blocked", 7, 49),
+    column("busy", 4, 49),
+];
 
 /// The rows of the table, and what they were a moment ago.
 #[derive(Debug, Default)]
@@ -104,32 +128,31 @@ impl Stages {
         let (all, fit) = (report.stages.len(), usize::from(area.height.saturating_sub(2)));
         self.above = self.above.min(all.saturating_sub(fit));
         let shown = self.above..all.min(self.above + fit);
-        let mut block = panel("stages");
-        if shown.len() < all && fit > 0 {
-            let part = format!("{} to {} of {all}, ↑ ↓ ", shown.start + 1, shown.end);
-            block = block.title(Line::styled(part, DIM));
-        }
+        let note = if shown.len() < all && fit > 0 {
+            format!("{} to {} of {all}, ↑ ↓", shown.start + 1, shown.end)
+        } else {
+            String::new()
+        };
 
-        let wide = area.width >= WIDE;
         let longest = report.stages.iter().map(|stage| stage.name.len()).max().unwrap_or(0);
         let longest = u16::try_from(longest).unwrap_or(u16::MAX);
-        let widths = [longest, 6, 6, 6, 9, 6, 7, 4].map(Constraint::Length);
-        let head = ["", "kind", "in/s", "out/s", "queue", "lost", "blocked", "busy"];
-        let columns = |column: usize| wide || !matches!(column, 1 | 3);
+        let columns: Vec<_> =
+            (0..).zip(&COLUMNS).filter(|(_, it)| it.least <= area.width).collect();
         let rows = shown.map(|row| {
-            let cells = cells(&report.stages[row], self.rates.get(row));
-            let cells = cells.into_iter().enumerate().filter(|(column, _)| columns(*column));
-            Row::new(cells.map(|(_, cell)| cell))
+            let mut cells = cells(&report.stages[row], self.rates.get(row));
+            Row::new(columns.iter().map(|(column, _)| mem::take(&mut cells[*column])))
         });
-        let head = head.into_iter().enumerate().filter(|(column, _)| columns(*column));
-        let head = head.map(|(column, name)| match column {
-            0 | 1 => Text::from(name),
-            _ => Text::from(name).right_aligned(),
+        let head = columns.iter().map(|(column, it)| match column {
+            0 | 1 => Text::from(it.name),
+            _ => Text::from(it.name).right_aligned(),
         });
-        let widths = widths.into_iter().enumerate().filter(|(column, _)| columns(*column));
-        let table = Table::new(rows, widths.map(|(_, width)| width))
-            .header(Row::new(head).style(DIM))
-            .block(block);
+        let head = Row::new(head).style(DIM);
+        let widths = columns.iter().map(|(column, it)| match column {
+            0 => Constraint::Length(longest),
+            _ => Constraint::Length(it.width),
+        });
+        let block = panel("stages", Span::styled(note, DIM));
+        let table = Table::new(rows, widths).header(head).block(block);
         Widget::render(table, area, buf);
     }
 }

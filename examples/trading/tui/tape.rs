@@ -20,7 +20,7 @@ pub(super) struct Tape<'a>(pub(super) &'a VecDeque<(Trade, Option<Quote>)>);
 
 impl Widget for Tape<'_> {
     fn render(self, area: Rect, buf: &mut Buffer) {
-        let block = panel("trades");
+        let block = panel("trades", Span::default());
         let inner = block.inner(area);
         block.render(area, buf);
 

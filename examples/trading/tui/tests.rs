@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aqueduct::Timestamp;
+use aqueduct::market::feed::ProblemKind;
 use aqueduct::market::{Bar, BookState, Level, Quote, Side, Trade};
 use aqueduct::pipeline::{Kind, Report, StageReport};
 use aqueduct::window::Window;
@@ -191,7 +192,16 @@ fn stages_show_what_the_time_since_the_last_measurement_brought() {
     let row = lines.iter().find(|line| line.starts_with("venue.1 ")).unwrap();
     let words: Vec<_> = row.split_whitespace().take(8).collect();
     assert_eq!(words, ["venue.1", "edge", "500", "500", "12/1024", "7", "25%", "4%"]);
-    assert!(lines.last().unwrap().contains("00:00:12  2000 messages, 500/s"));
+    assert!(lines.last().unwrap().starts_with("q quits  00:00:12  2000 messages, 500/s"));
+}
+
+#[test]
+fn problems_are_counted_by_kind() {
+    let foot = |view: &mut View| lines(&picture(80, 24, &shown(), view)).pop().unwrap();
+    let mut view = view();
+    assert!(foot(&mut view).contains("no problems"));
+    view.problems.extend([(ProblemKind::Gap, 2), (ProblemKind::Late, 30)]);
+    assert!(foot(&mut view).contains("32 problems: 2 x gap"));
 }
 
 #[test]
