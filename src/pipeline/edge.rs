@@ -77,10 +77,7 @@ pub(super) trait AnyEdge: Send + Sync {
 }
 
 impl<T, P: Policy<Stamped<T>>> Edge<T, P> {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one caller, which has just these at hand"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "one caller, which has just these at hand")]
     pub(super) fn new(
         id: usize,
         from: &'static str,
@@ -102,17 +99,7 @@ impl<T, P: Policy<Stamped<T>>> Edge<T, P> {
             blocked: Duration::ZERO,
         };
         let (policy, state) = (Mutex::new(Some(policy)), Mutex::new(state));
-        Self {
-            id,
-            from,
-            name,
-            capacity,
-            policy,
-            site,
-            timed,
-            state,
-            failure,
-        }
+        Self { id, from, name, capacity, policy, site, timed, state, failure }
     }
 
     fn state(&self) -> MutexGuard<'_, State<T, P>> {
@@ -124,11 +111,7 @@ impl<T, P: Policy<Stamped<T>>> Edge<T, P> {
 
 impl<T: Send, P: Policy<Stamped<T>, Store: Send> + Send> AnyEdge for Edge<T, P> {
     fn open(&self, lossless: bool) {
-        let policy = self
-            .policy
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner).take();
         let store = match policy {
             Some(policy) if !lossless => {
                 EdgeStore::Policy(policy.into_store(self.capacity, self.site))
@@ -142,17 +125,12 @@ impl<T: Send, P: Policy<Stamped<T>, Store: Send> + Send> AnyEdge for Edge<T, P> 
     }
 
     fn counts(&self) -> Counts {
-        self.state()
-            .store
-            .as_ref()
-            .map_or_else(Counts::default, EdgeStore::counts)
+        self.state().store.as_ref().map_or_else(Counts::default, EdgeStore::counts)
     }
 
     fn blocked(&self) -> Duration {
         let state = self.state();
-        let since = state
-            .blocked_since
-            .map_or(Duration::ZERO, |since| Clock::live().now() - since);
+        let since = state.blocked_since.map_or(Duration::ZERO, |since| Clock::live().now() - since);
         state.blocked + since
     }
 }
@@ -216,20 +194,14 @@ where
         let free = self.in_hand.is_none() && store.has_room();
         if !free {
             state.producer = Some(cx.waker().clone());
-            state
-                .blocked_since
-                .get_or_insert_with(|| Clock::live().now());
+            state.blocked_since.get_or_insert_with(|| Clock::live().now());
         } else if let Some(since) = state.blocked_since.take() {
             state.blocked += Clock::live().now() - since;
         }
         let consumer = moved.then(|| state.consumer.take()).flatten();
         drop(state);
         wake(consumer);
-        if free {
-            Poll::Ready(Room::Free)
-        } else {
-            Poll::Pending
-        }
+        if free { Poll::Ready(Room::Free) } else { Poll::Pending }
     }
 
     fn bring(&mut self, time: Timestamp, item: &T) -> bool {
@@ -243,10 +215,10 @@ where
         if state.abandoned {
             return taken;
         }
-        if let (Some(item), Some(store)) = (selected, &mut state.store) {
-            if let Offer::Full(item) = store.get().offer((time, item)) {
-                self.in_hand = Some(item);
-            }
+        if let (Some(item), Some(store)) = (selected, &mut state.store)
+            && let Offer::Full(item) = store.get().offer((time, item))
+        {
+            self.in_hand = Some(item);
         }
         let consumer = state.consumer.take();
         drop(state);
@@ -306,9 +278,7 @@ impl<T, P: Policy<Stamped<T>>> Stage for Branch<T, P> {
         }
         if let Some(Overflowed { capacity, .. }) = store.failure() {
             drop(state);
-            this.edge
-                .failure
-                .edge(this.edge.from, this.edge.name, capacity, this.edge.site);
+            this.edge.failure.edge(this.edge.from, this.edge.name, capacity, this.edge.site);
             return Poll::Ready(None);
         }
         if this.edge.timed && state.reached > this.told {

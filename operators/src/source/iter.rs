@@ -75,7 +75,7 @@ impl<I: Iterator> Stage for Iter<I> {
             // One loop from the iterator through every closure below: this is what LLVM sees.
             let flow = items.by_ref().take(granted).try_for_each(&mut *each);
             if let ControlFlow::Break(_) = flow {
-                this.budget.rest();
+                this.budget.interrupt();
                 return Poll::Ready(flow);
             }
             this.budget.used(granted);
@@ -87,7 +87,7 @@ impl<I: Iterator> Stage for Iter<I> {
                 }
                 Some(item) => {
                     if let broke @ ControlFlow::Break(_) = each(item) {
-                        this.budget.rest();
+                        this.budget.interrupt();
                         return Poll::Ready(broke);
                     }
                 }

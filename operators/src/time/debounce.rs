@@ -100,13 +100,7 @@ impl<S: Stage> Stage for Debounce<S> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let waiting = usize::from(self.waiting.is_some());
-        (
-            waiting,
-            self.input
-                .size_hint()
-                .1
-                .and_then(|most| most.checked_add(waiting)),
-        )
+        (waiting, self.input.size_hint().1.and_then(|most| most.checked_add(waiting)))
     }
 
     fn describe(&self, outline: &mut Outline) {

@@ -104,11 +104,7 @@ impl<S: Stage> Stage for Delay<S> {
         self.as_mut().fill(cx);
         let this = self.project();
         let Some((due, _)) = this.waiting.front() else {
-            return if *this.ended {
-                Poll::Ready(None)
-            } else {
-                Poll::Pending
-            };
+            return if *this.ended { Poll::Ready(None) } else { Poll::Pending };
         };
         if this.alarm.deadline() != Some(*due) {
             this.alarm.set(*due);
@@ -125,10 +121,7 @@ impl<S: Stage> Stage for Delay<S> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let (least, most) = self.input.size_hint();
         let waiting = self.waiting.len();
-        (
-            least.saturating_add(waiting),
-            most.and_then(|most| most.checked_add(waiting)),
-        )
+        (least.saturating_add(waiting), most.and_then(|most| most.checked_add(waiting)))
     }
 
     fn describe(&self, outline: &mut Outline) {

@@ -93,10 +93,7 @@ impl<S: Stage, F: FnMut(&S::Item) -> Option<Timestamp>> Stage for Play<S, F> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let (least, most) = self.input.size_hint();
         let waiting = usize::from(self.waiting.is_some());
-        (
-            least.saturating_add(waiting),
-            most.and_then(|most| most.checked_add(waiting)),
-        )
+        (least.saturating_add(waiting), most.and_then(|most| most.checked_add(waiting)))
     }
 
     fn describe(&self, outline: &mut Outline) {

@@ -21,28 +21,19 @@ impl AsOf {
     /// The last item at or before the time of the left one. Of several at one instant the last to
     /// arrive wins.
     pub const fn backward() -> Self {
-        Self {
-            strict: false,
-            tolerance: None,
-        }
+        Self { strict: false, tolerance: None }
     }
 
     /// Only items strictly before the left one.
     #[must_use]
     pub const fn strict(self) -> Self {
-        Self {
-            strict: true,
-            ..self
-        }
+        Self { strict: true, ..self }
     }
 
     /// Only items at most this much older than the left one.
     #[must_use]
     pub const fn within(self, tolerance: Duration) -> Self {
-        Self {
-            tolerance: Some(tolerance),
-            ..self
-        }
+        Self { tolerance: Some(tolerance), ..self }
     }
 }
 
@@ -168,11 +159,7 @@ where
                 };
                 let right = this.known.as_ref().filter(|(known, _)| {
                     // A late left item may find the right side past its time.
-                    *known <= time
-                        && this
-                            .which
-                            .tolerance
-                            .is_none_or(|most| time - *known <= most)
+                    *known <= time && this.which.tolerance.is_none_or(|most| time - *known <= most)
                 });
                 let right = right.map(|(_, item)| item.clone());
                 return Poll::Ready(Some(Timed::Item(time, (left, right))));
@@ -209,10 +196,7 @@ where
     fn size_hint(&self) -> (usize, Option<usize>) {
         let (least, most) = self.left.size_hint();
         let waiting = usize::from(self.waiting.is_some());
-        (
-            least.saturating_add(waiting),
-            most.and_then(|most| most.checked_add(waiting)),
-        )
+        (least.saturating_add(waiting), most.and_then(|most| most.checked_add(waiting)))
     }
 
     fn describe(&self, outline: &mut Outline) {
@@ -243,10 +227,7 @@ mod tests {
     #[test]
     fn an_equal_time_matches_unless_the_join_is_strict() {
         assert_eq!(pairs(&[2], &[1, 2, 3], AsOf::backward()), [(2, Some(2))]);
-        assert_eq!(
-            pairs(&[2], &[1, 2, 3], AsOf::backward().strict()),
-            [(2, Some(1))]
-        );
+        assert_eq!(pairs(&[2], &[1, 2, 3], AsOf::backward().strict()), [(2, Some(1))]);
     }
 
     #[test]
@@ -259,10 +240,7 @@ mod tests {
     fn of_several_right_items_at_one_instant_the_last_to_arrive_wins() {
         let left = iter([5]).event_time(time, Duration::ZERO);
         let right = iter([(5, 'x'), (5, 'y')]).event_time(|x| time(&x.0), Duration::ZERO);
-        assert_eq!(
-            items(left.as_of(right, AsOf::backward()).values()),
-            [(5, Some((5, 'y')))]
-        );
+        assert_eq!(items(left.as_of(right, AsOf::backward()).values()), [(5, Some((5, 'y')))]);
     }
 
     #[test]
@@ -274,11 +252,7 @@ mod tests {
                 .event_time(time, Duration::ZERO)
                 .as_of(right.event_time(time, Duration::ZERO), AsOf::backward())
                 .values();
-            let pairs: Vec<_> = timeline(joined)
-                .0
-                .into_iter()
-                .map(|(_, pair)| pair)
-                .collect();
+            let pairs: Vec<_> = timeline(joined).0.into_iter().map(|(_, pair)| pair).collect();
             assert_eq!(pairs, [(2, Some(1)), (4, Some(4)), (6, Some(5))]);
         }
     }

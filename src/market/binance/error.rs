@@ -33,10 +33,7 @@ pub enum DecodeError {
 
 impl DecodeError {
     pub(super) fn field(field: &'static str, reason: impl Into<String>) -> Self {
-        Self::Field {
-            field,
-            reason: reason.into(),
-        }
+        Self::Field { field, reason: reason.into() }
     }
 
     /// What serde_json found while it read `field`.
@@ -51,10 +48,7 @@ impl DecodeError {
         if error.is_data() {
             Self::field(field, format!("{reason} at column {column}"))
         } else {
-            Self::NotJson {
-                reason: reason.to_owned(),
-                column,
-            }
+            Self::NotJson { reason: reason.to_owned(), column }
         }
     }
 }
