@@ -169,8 +169,13 @@ where
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             if let Some((time, _)) = self.waiting {
-                ready!(self.as_mut().advance(time, cx));
+                let advanced = self.as_mut().advance(time, cx);
                 let this = self.as_mut().project();
+                if advanced.is_pending() {
+                    // The left side is not asked meanwhile, but what is in flight there goes on.
+                    let _ = this.left.as_pin_mut().map(|left| left.poll_progress(cx));
+                    return Poll::Pending;
+                }
                 let Some((time, left)) = this.waiting.take() else {
                     continue;
                 };
@@ -200,7 +205,10 @@ where
                     // What is not ahead of the left side can be taken already: a busy right side
                     // is not held up by a silent left one.
                     let until = self.left_reached;
-                    let _ = self.as_mut().advance(until, cx);
+                    if self.as_mut().advance(until, cx).is_ready() {
+                        let right = self.as_mut().project().right;
+                        let _ = right.as_pin_mut().map(|right| right.poll_progress(cx));
+                    }
                     return Poll::Pending;
                 }
             }
