@@ -16,8 +16,8 @@ use super::tape::Tape;
 use super::text::short;
 use crate::screen::Shown;
 
-/// Only these two colours of the terminal's own palette can be read on dark and on light; all
-/// else is the terminal's own ink: dim, bold or reversed.
+/// The only colours, as the terminal's own palette has them: it fits them to a dark or a light
+/// background. All else is the terminal's own ink: dim, bold or reversed.
 pub(super) const RISE: Color = Color::Green;
 pub(super) const FALL: Color = Color::Red;
 /// What is there to be looked up, not to be looked at.
@@ -47,7 +47,8 @@ pub(super) fn panel(title: &'static str, note: Span<'static>) -> Block<'static> 
     if !note.content.is_empty() {
         title.extend([note, " ".into()]);
     }
-    Block::new().borders(Borders::TOP).border_style(DIM).title(title)
+    let ink = Style::new().not_dim();
+    Block::new().borders(Borders::TOP).border_style(DIM).title_style(ink).title(title)
 }
 
 /// Draws everything that there is room for.

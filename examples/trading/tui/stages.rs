@@ -112,14 +112,13 @@ impl Stages {
 
     /// Items that the sources gave so far, and per second.
     pub(super) fn messages(&self) -> (u64, f64) {
-        let stages = self.now.iter().flat_map(|report| &report.stages).enumerate();
-        stages.filter(|(_, stage)| stage.kind == Kind::Source).fold(
-            (0, 0.0),
-            |sum, (row, stage)| {
-                let rate = self.rates.get(row).map_or(0.0, |rate| rate.items_in);
-                (sum.0 + stage.items_in, sum.1 + rate)
-            },
-        )
+        let mut sum = (0, 0.0);
+        let stages = self.now.iter().flat_map(|report| &report.stages);
+        for (row, source) in stages.enumerate().filter(|(_, stage)| stage.kind == Kind::Source) {
+            sum.0 += source.items_in;
+            sum.1 += self.rates.get(row).map_or(0.0, |rate| rate.items_in);
+        }
+        sum
     }
 
     /// Draws as many rows as fit.
@@ -137,7 +136,7 @@ impl Stages {
         let longest = report.stages.iter().map(|stage| stage.name.len()).max().unwrap_or(0);
         let longest = u16::try_from(longest).unwrap_or(u16::MAX);
         let columns: Vec<_> =
-            (0..).zip(&COLUMNS).filter(|(_, it)| it.least <= area.width).collect();
+            COLUMNS.iter().enumerate().filter(|(_, it)| it.least <= area.width).collect();
         let rows = shown.map(|row| {
             let mut cells = cells(&report.stages[row], self.rates.get(row));
             Row::new(columns.iter().map(|(column, _)| mem::take(&mut cells[*column])))
@@ -170,13 +169,10 @@ fn cells(stage: &StageReport, rate: Option<&Rate>) -> [Text<'static>; 8] {
         let text = if share < 0.005 { String::new() } else { format!("{:.0}%", share * 100.0) };
         number(text, style)
     };
-    let queue = match stage.capacity {
-        Some(capacity) if stage.held * 2 > capacity => {
-            number(format!("{}/{capacity}", stage.held), bold)
-        }
-        Some(capacity) => number(format!("{}/{capacity}", stage.held), Style::new()),
-        None => Text::default(),
-    };
+    let queue = stage.capacity.map_or_else(Text::default, |capacity| {
+        let style = if stage.held * 2 > capacity { bold } else { Style::new() };
+        number(format!("{}/{capacity}", stage.held), style)
+    });
     // What no branch wanted is not missed by anybody.
     let missed = stage.dropped.keys().any(|reason| *reason != "unrouted");
     let lost = match stage.lost() {
