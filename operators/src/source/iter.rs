@@ -134,7 +134,7 @@ mod tests {
 
         fn next(&mut self) -> Option<u8> {
             self.0 += 1;
-            (self.0 % 3 != 0).then_some(self.0)
+            (!self.0.is_multiple_of(3)).then_some(self.0)
         }
     }
 
