@@ -98,7 +98,8 @@ impl Problems {
         move |window| {
             if window.late > 0 {
                 let before = window.start.as_millis();
-                let text = format!("{} trades came too late for the bars before {before}", window.late);
+                let text =
+                    format!("{} trades came too late for the bars before {before}", window.late);
                 problems.add(ProblemKind::Late, window.late, &text);
             }
         }

@@ -46,20 +46,17 @@ enum State {
 impl<S: Stage> Flow<S> {
     /// A flow over a stage: how a stage written outside this crate gets its operators.
     pub fn from_stage(stage: S) -> Self {
-        Self {
-            stage,
-            state: State::Open,
-        }
+        Self { stage, state: State::Open }
+    }
+
+    /// The stage, to read what it counts.
+    pub fn stage(&self) -> &S {
+        &self.stage
     }
 
     /// The stage, to stand above another one.
     pub fn into_stage(self) -> S {
         self.stage
-    }
-
-    /// The stage, to be looked at: for what a flow of one kind tells about itself.
-    pub(crate) fn stage(&self) -> &S {
-        &self.stage
     }
 
     /// The chain as it stands, before anything runs: every stage with its parameters, the place

@@ -30,8 +30,10 @@ pub use buffer::{ConflateBy, Fail, Overflow};
 pub use clock::{
     Alarm, Ambient, Budget, Clock, Driven, InAmbient, Job, Stalled, Task, Timestamp, Virtual,
 };
+pub use combine::{merge, merge_sorted};
 pub use flow::Flow;
 pub use outline::{Bound, Node, Outline, Site};
-pub use source::{empty, flow, interval, interval_at, iter, never, once};
+pub use share::Shared;
+pub use source::{Sender, channel, empty, flow, interval, interval_at, iter, never, once};
 pub use stage::Stage;
 pub use window::Timed;

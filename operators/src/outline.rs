@@ -79,9 +79,7 @@ impl Node {
 
     /// Its parameters, in the order of the method's arguments.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.parameters
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
+        self.parameters.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
     /// How many items it may hold.
@@ -95,10 +93,7 @@ impl Node {
     }
 
     fn total(&self) -> Bound {
-        self.inputs
-            .iter()
-            .map(Node::total)
-            .fold(self.bound, Bound::and)
+        self.inputs.iter().map(Node::total).fold(self.bound, Bound::and)
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
@@ -112,19 +107,10 @@ impl Node {
         }
         let mut line = String::from(self.name);
         if !self.parameters.is_empty() {
-            let list: Vec<_> = self
-                .parameters()
-                .map(|(n, v)| format!("{n}: {v}"))
-                .collect();
+            let list: Vec<_> = self.parameters().map(|(n, v)| format!("{n}: {v}")).collect();
             line += &format!("({})", list.join(", "));
         }
-        write!(
-            f,
-            "{:indent$}{line:<36} {}",
-            "",
-            self.bound,
-            indent = 2 * depth
-        )?;
+        write!(f, "{:indent$}{line:<36} {}", "", self.bound, indent = 2 * depth)?;
         match self.site {
             Some(site) => writeln!(f, "  at {}:{}", site.file(), site.line()),
             None => writeln!(f),
@@ -162,11 +148,7 @@ impl Outline {
         site: Site,
         inputs: impl IntoIterator<Item = Outline>,
     ) -> &mut Node {
-        let inputs = self
-            .last
-            .take()
-            .into_iter()
-            .chain(inputs.into_iter().filter_map(|o| o.last));
+        let inputs = self.last.take().into_iter().chain(inputs.into_iter().filter_map(|o| o.last));
         let inputs = inputs.collect();
         self.put(name, Some(site), inputs)
     }

@@ -39,11 +39,7 @@ impl Wake for Member {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let Shared {
-            lower,
-            upper,
-            parent,
-        } = &*self.shared;
+        let Shared { lower, upper, parent } = &*self.shared;
         let word = self.index / BITS;
         // Whoever finds a word empty announces it, and whoever joined in before it is taken was
         // announced with it.
@@ -61,21 +57,11 @@ impl WakeSet {
         let words = len.div_ceil(BITS);
         let shared = Arc::new(Shared {
             lower: (0..words).map(|_| AtomicU64::new(0)).collect(),
-            upper: (0..words.div_ceil(BITS))
-                .map(|_| AtomicU64::new(0))
-                .collect(),
+            upper: (0..words.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect(),
             parent: AtomicWaker::new(),
         });
-        let member = |index| {
-            Waker::from(Arc::new(Member {
-                shared: shared.clone(),
-                index,
-            }))
-        };
-        Self {
-            wakers: (0..len).map(member).collect(),
-            shared,
-        }
+        let member = |index| Waker::from(Arc::new(Member { shared: shared.clone(), index }));
+        Self { wakers: (0..len).map(member).collect(), shared }
     }
 
     /// The waker with which a member is polled.
@@ -125,10 +111,7 @@ impl Bits {
     /// An empty set for numbers below `len`.
     pub(crate) fn new(len: usize) -> Self {
         let words = len.div_ceil(BITS);
-        Self {
-            lower: vec![0; words].into(),
-            upper: vec![0; words.div_ceil(BITS)].into(),
-        }
+        Self { lower: vec![0; words].into(), upper: vec![0; words.div_ceil(BITS)].into() }
     }
 
     /// The set of all numbers below `len`.
@@ -164,11 +147,7 @@ impl Bits {
 
     /// Takes the least number out.
     pub(crate) fn pop_first(&mut self) -> Option<usize> {
-        let (at, upper) = self
-            .upper
-            .iter()
-            .enumerate()
-            .find(|(_, word)| **word != 0)?;
+        let (at, upper) = self.upper.iter().enumerate().find(|(_, word)| **word != 0)?;
         let word = at * BITS + upper.trailing_zeros() as usize;
         let index = word * BITS + self.lower[word].trailing_zeros() as usize;
         self.remove(index);
@@ -264,8 +243,6 @@ mod tests {
             set.park(cx);
             std::task::Poll::Pending
         }));
-        threads
-            .into_iter()
-            .for_each(|thread| thread.join().unwrap());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     }
 }

@@ -122,7 +122,7 @@ mod tests {
             symbol: "X".parse().unwrap(),
             id,
             price: Price::from_units(price),
-            quantity: Quantity::from_units(quantity),
+            quantity: Quantity::from_units(quantity.into()),
             taker,
         }
     }

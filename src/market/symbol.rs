@@ -84,9 +84,8 @@ impl FromStr for Symbol {
     type Err = SymbolError;
 
     fn from_str(text: &str) -> Result<Self, SymbolError> {
-        Self::from_bytes(text.as_bytes()).ok_or_else(|| SymbolError {
-            text: text.chars().take(64).collect(),
-        })
+        Self::from_bytes(text.as_bytes())
+            .ok_or_else(|| SymbolError { text: text.chars().take(64).collect() })
     }
 }
 

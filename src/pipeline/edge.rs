@@ -77,10 +77,7 @@ pub(super) trait AnyEdge: Send + Sync {
 }
 
 impl<T, P: Policy<Stamped<T>>> Edge<T, P> {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one caller, which has just these at hand"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "one caller, which has just these at hand")]
     pub(super) fn new(
         id: usize,
         from: &'static str,
@@ -102,17 +99,7 @@ impl<T, P: Policy<Stamped<T>>> Edge<T, P> {
             blocked: Duration::ZERO,
         };
         let (policy, state) = (Mutex::new(Some(policy)), Mutex::new(state));
-        Self {
-            id,
-            from,
-            name,
-            capacity,
-            policy,
-            site,
-            timed,
-            state,
-            failure,
-        }
+        Self { id, from, name, capacity, policy, site, timed, state, failure }
     }
 
     fn state(&self) -> MutexGuard<'_, State<T, P>> {
@@ -124,11 +111,7 @@ impl<T, P: Policy<Stamped<T>>> Edge<T, P> {
 
 impl<T: Send, P: Policy<Stamped<T>, Store: Send> + Send> AnyEdge for Edge<T, P> {
     fn open(&self, lossless: bool) {
-        let policy = self
-            .policy
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner).take();
         let store = match policy {
             Some(policy) if !lossless => {
                 EdgeStore::Policy(policy.into_store(self.capacity, self.site))
@@ -142,17 +125,12 @@ impl<T: Send, P: Policy<Stamped<T>, Store: Send> + Send> AnyEdge for Edge<T, P> 
     }
 
     fn counts(&self) -> Counts {
-        self.state()
-            .store
-            .as_ref()
-            .map_or_else(Counts::default, EdgeStore::counts)
+        self.state().store.as_ref().map_or_else(Counts::default, EdgeStore::counts)
     }
 
     fn blocked(&self) -> Duration {
         let state = self.state();
-        let since = state
-            .blocked_since
-            .map_or(Duration::ZERO, |since| Clock::live().now() - since);
+        let since = state.blocked_since.map_or(Duration::ZERO, |since| Clock::live().now() - since);
         state.blocked + since
     }
 }
@@ -187,7 +165,21 @@ pub(super) struct Selecting<F, U, P: Policy<Stamped<U>>> {
     pub(super) select: F,
     pub(super) edge: Arc<Edge<U, P>>,
     /// An item for which a store by key had no room.
-    pub(super) in_hand: Option<Stamped<U>>,
+    in_hand: Option<Stamped<U>>,
+    /// Items that have room for certain: as many as were free at the last look, less those that
+    /// came since. Spares the lock for each item.
+    credit: usize,
+    /// The consumer is gone.
+    gone: bool,
+}
+
+/// After so many items a port of an edge that never waits looks whether its consumer is still there.
+const LOOK: usize = 64;
+
+impl<F, U, P: Policy<Stamped<U>>> Selecting<F, U, P> {
+    pub(super) fn new(select: F, edge: Arc<Edge<U, P>>) -> Self {
+        Self { select, edge, in_hand: None, credit: 0, gone: false }
+    }
 }
 
 impl<T, U, F, P> Port<T> for Selecting<F, U, P>
@@ -214,22 +206,20 @@ where
             }
         }
         let free = self.in_hand.is_none() && store.has_room();
+        if free {
+            let waits = store.is_lossless();
+            self.credit = if waits { store.capacity().get() - store.len() } else { LOOK };
+        }
         if !free {
             state.producer = Some(cx.waker().clone());
-            state
-                .blocked_since
-                .get_or_insert_with(|| Clock::live().now());
+            state.blocked_since.get_or_insert_with(|| Clock::live().now());
         } else if let Some(since) = state.blocked_since.take() {
             state.blocked += Clock::live().now() - since;
         }
         let consumer = moved.then(|| state.consumer.take()).flatten();
         drop(state);
         wake(consumer);
-        if free {
-            Poll::Ready(Room::Free)
-        } else {
-            Poll::Pending
-        }
+        if free { Poll::Ready(Room::Free) } else { Poll::Pending }
     }
 
     fn bring(&mut self, time: Timestamp, item: &T) -> bool {
@@ -241,11 +231,15 @@ where
         let mut state = self.edge.state();
         state.reached = state.reached.max(time);
         if state.abandoned {
+            self.credit = 0;
             return taken;
         }
-        if let (Some(item), Some(store)) = (selected, &mut state.store) {
+        if let (Some(item), Some(store)) = (selected, &mut state.store)
+        {
+            self.credit = self.credit.saturating_sub(1);
             if let Offer::Full(item) = store.get().offer((time, item)) {
                 self.in_hand = Some(item);
+                self.credit = 0;
             }
         }
         let consumer = state.consumer.take();
@@ -306,9 +300,7 @@ impl<T, P: Policy<Stamped<T>>> Stage for Branch<T, P> {
         }
         if let Some(Overflowed { capacity, .. }) = store.failure() {
             drop(state);
-            this.edge
-                .failure
-                .edge(this.edge.from, this.edge.name, capacity, this.edge.site);
+            this.edge.failure.edge(this.edge.from, this.edge.name, capacity, this.edge.site);
             return Poll::Ready(None);
         }
         if this.edge.timed && state.reached > this.told {

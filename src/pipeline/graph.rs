@@ -119,11 +119,7 @@ impl Graph {
                 });
             }
         }
-        Report {
-            pipeline: self.name,
-            elapsed,
-            stages,
-        }
+        Report { pipeline: self.name, elapsed, stages }
     }
 }
 
@@ -135,23 +131,15 @@ fn reasons<const N: usize>(
 
 impl fmt::Debug for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Graph")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Graph").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
 impl Pipeline {
     /// An empty pipeline.
     pub fn new(name: &'static str) -> Self {
-        let graph = Graph {
-            name,
-            parts: Mutex::default(),
-            failure: Arc::default(),
-        };
-        Self {
-            graph: Arc::new(graph),
-        }
+        let graph = Graph { name, parts: Mutex::default(), failure: Arc::default() };
+        Self { graph: Arc::new(graph) }
     }
 
     /// Adds a source whose items have the time at which they come, on the clock of the run.
@@ -221,19 +209,8 @@ impl Pipeline {
                 })
             }
         };
-        let id = self.add(NodeEntry {
-            name,
-            kind,
-            outline,
-            stats,
-            start: Some(Box::new(start)),
-        });
-        Node {
-            id,
-            name,
-            graph: self.graph.clone(),
-            ports,
-        }
+        let id = self.add(NodeEntry { name, kind, outline, stats, start: Some(Box::new(start)) });
+        Node { id, name, graph: self.graph.clone(), ports }
     }
 
     /// Adds a sink: a flow over branches, and where its items go. It has a task of its own.
@@ -247,12 +224,7 @@ impl Pipeline {
         let start = {
             let stats = stats.clone();
             move || -> Work {
-                let feed = Feed {
-                    flow,
-                    sink,
-                    ended: false,
-                    stats: stats.clone(),
-                };
+                let feed = Feed { flow, sink, ended: false, stats: stats.clone() };
                 let task = Metered::new(feed, stats);
                 Box::pin(async move { task.await.map_err(Into::into) })
             }
@@ -270,11 +242,7 @@ impl Pipeline {
     fn add(&mut self, node: NodeEntry) -> usize {
         let mut parts = self.graph.parts();
         let taken = parts.nodes.iter().any(|other| other.name == node.name);
-        assert!(
-            !taken,
-            "pipeline {}: two nodes are called `{}`",
-            self.graph.name, node.name
-        );
+        assert!(!taken, "pipeline {}: two nodes are called `{}`", self.graph.name, node.name);
         parts.nodes.push(node);
         parts.nodes.len() - 1
     }
@@ -287,9 +255,7 @@ impl Pipeline {
 
     /// A handle that reports while the pipeline runs.
     pub fn probe(&self) -> Probe {
-        Probe {
-            graph: self.graph.clone(),
-        }
+        Probe { graph: self.graph.clone() }
     }
 
     /// Runs the pipeline until every source has ended and every sink has written what came.
@@ -315,9 +281,7 @@ impl Pipeline {
         let ended = Clock::live().now();
         self.graph.parts().ended = Some(ended);
         let report = self.graph.report();
-        outcome
-            .map(|()| report.clone())
-            .map_err(|cause| RunError { cause, report })
+        outcome.map(|()| report.clone()).map_err(|cause| RunError { cause, report })
     }
 
     fn check(&self) -> Result<(), Cause> {
@@ -331,10 +295,7 @@ impl Pipeline {
         for (id, edge) in parts.edges.iter().enumerate() {
             if outline.end_of(id).is_none() {
                 let node = parts.nodes[edge.from].name;
-                return Err(Cause::Unconnected {
-                    node,
-                    branch: edge.name,
-                });
+                return Err(Cause::Unconnected { node, branch: edge.name });
             }
         }
         Ok(())
@@ -347,9 +308,7 @@ impl Pipeline {
             edge.edge.open(mode.is_lossless());
         }
         let starts = parts.nodes.iter_mut();
-        let work = starts
-            .filter_map(|node| Some((node.name, node.start.take()?())))
-            .collect();
+        let work = starts.filter_map(|node| Some((node.name, node.start.take()?()))).collect();
         mode.drive(work, self.graph.failure.clone())
     }
 }
@@ -406,8 +365,7 @@ impl<T: 'static> Node<T> {
         F: FnMut(&T) -> Option<U> + Send + 'static,
         P: Policy<Stamped<U>, Store: Send> + Send + 'static,
     {
-        self.connect(name, select, capacity, policy, false, Location::caller())
-            .values()
+        self.connect(name, select, capacity, policy, false, Location::caller()).values()
     }
 
     /// As [`branch`](Self::branch), with the time of each item, and with watermarks: every item
@@ -448,14 +406,8 @@ impl<T: 'static> Node<T> {
             panic!("{node}.{name}: the capacity must not be zero, at {site}")
         };
         let mut parts = self.graph.parts();
-        let taken = parts
-            .edges
-            .iter()
-            .any(|edge| edge.from == self.id && edge.name == name);
-        assert!(
-            !taken,
-            "{node}: two branches are called `{name}`, at {site}"
-        );
+        let taken = parts.edges.iter().any(|edge| edge.from == self.id && edge.name == name);
+        assert!(!taken, "{node}: two branches are called `{name}`, at {site}");
         let label = policy.name();
         let (id, failure) = (parts.edges.len(), self.graph.failure.clone());
         let edge = Edge::new(id, node, name, capacity, policy, timed, failure, site);
@@ -469,18 +421,8 @@ impl<T: 'static> Node<T> {
             edge: edge.clone(),
         });
         drop(parts);
-        let port = Selecting {
-            select,
-            edge: edge.clone(),
-            in_hand: None,
-        };
-        self.ports
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Box::new(port));
-        Flow::from_stage(Branch {
-            edge,
-            told: Timestamp::MIN,
-        })
+        let port = Selecting::new(select, edge.clone());
+        self.ports.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(port));
+        Flow::from_stage(Branch { edge, told: Timestamp::MIN })
     }
 }

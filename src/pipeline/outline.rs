@@ -62,11 +62,7 @@ impl PipelineOutline {
                 }
             });
         }
-        Self {
-            name,
-            nodes: nodes.collect(),
-            edges,
-        }
+        Self { name, nodes: nodes.collect(), edges }
     }
 
     /// How many items the whole pipeline may hold, all edges and all stages.
@@ -102,9 +98,7 @@ impl PipelineOutline {
     /// The indices of the edges that a node reads.
     pub(super) fn edges_into(&self, node: usize) -> impl Iterator<Item = usize> {
         let edges = self.edges.iter().enumerate();
-        edges
-            .filter(move |(_, edge)| edge.to == Some(node))
-            .map(|(id, _)| id)
+        edges.filter(move |(_, edge)| edge.to == Some(node)).map(|(id, _)| id)
     }
 
     /// The node that reads an edge.
@@ -120,11 +114,8 @@ impl PipelineOutline {
             for (index, a) in edges.iter().enumerate() {
                 for b in &edges[index + 1..] {
                     let above = self.above(a.from);
-                    if let Some(&split) = self
-                        .above(b.from)
-                        .iter()
-                        .filter(|node| above.contains(node))
-                        .max()
+                    if let Some(&split) =
+                        self.above(b.from).iter().filter(|node| above.contains(node)).max()
                     {
                         let split = self.nodes[split].name;
                         let timed = a.timed && b.timed;
@@ -197,20 +188,13 @@ impl fmt::Display for PipelineOutline {
         }
         for diamond in self.diamonds() {
             let [a, b] = diamond.edges;
-            write!(
-                f,
-                "diamond: {} to {} by {a} and {b}; ",
-                diamond.split, diamond.join
-            )?;
+            write!(f, "diamond: {} to {} by {a} and {b}; ", diamond.split, diamond.join)?;
             match diamond.timed {
                 true => writeln!(f, "time passes on both, so neither waits for a silent one")?,
                 false => writeln!(f, "a join by time would wait: make both timed branches")?,
             }
         }
-        writeln!(
-            f,
-            "loops: none, an edge leads only to a node that was added after it"
-        )?;
+        writeln!(f, "loops: none, an edge leads only to a node that was added after it")?;
         write!(f, "in all: {}", self.bound())
     }
 }

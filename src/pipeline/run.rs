@@ -30,28 +30,19 @@ enum Kind {
 impl Mode {
     /// The live clock, in the current tokio runtime; the policy of each edge rules.
     pub fn live() -> Self {
-        Self {
-            kind: Kind::Live,
-            lossless: false,
-        }
+        Self { kind: Kind::Live, lossless: false }
     }
 
     /// As fast as possible: the recorded events drive the clock, which starts at `start`, usually
     /// the time of the first event. Every edge is lossless. Within a tokio runtime, blocking work
     /// goes to its worker threads.
     pub fn replay(start: Timestamp) -> Self {
-        Self {
-            kind: Kind::Virtual { start },
-            lossless: true,
-        }
+        Self { kind: Kind::Virtual { start }, lossless: true }
     }
 
     /// Virtual time from `start` on; the policy of each edge rules.
     pub fn virtual_time(start: Timestamp) -> Self {
-        Self {
-            kind: Kind::Virtual { start },
-            lossless: false,
-        }
+        Self { kind: Kind::Virtual { start }, lossless: false }
     }
 
     /// Real time, or `factor` times as fast, in the current tokio runtime, instead of virtual
@@ -93,10 +84,7 @@ impl Mode {
     }
 }
 
-type Work = (
-    &'static str,
-    Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>,
-);
+type Work = (&'static str, Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>);
 type Shared = std::sync::Arc<Failure>;
 
 /// Runs each node in a task of its own until all have ended, or one fails.
@@ -142,24 +130,13 @@ impl Failure {
         capacity: NonZeroUsize,
         site: Site,
     ) {
-        let cause = Cause::Overflow {
-            node,
-            branch,
-            capacity,
-            site,
-        };
-        self.cause
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(cause);
+        let cause = Cause::Overflow { node, branch, capacity, site };
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(cause);
         self.waker.wake();
     }
 
     fn take(&self) -> Option<Cause> {
-        self.cause
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

@@ -57,10 +57,7 @@ impl NodeStats {
 
 /// One writer: a load and a store, no locked instruction.
 fn add(counter: &AtomicU64, n: u64) {
-    counter.store(
-        counter.load(Ordering::Relaxed).wrapping_add(n),
-        Ordering::Relaxed,
-    );
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
 }
 
 /// What a node has counted so far.
@@ -88,12 +85,7 @@ pub(super) struct Metered<F> {
 
 impl<F> Metered<F> {
     pub(super) fn new(task: F, stats: Arc<NodeStats>) -> Self {
-        Self {
-            task,
-            stats,
-            clock: Clock::live(),
-            returned: None,
-        }
+        Self { task, stats, clock: Clock::live(), returned: None }
     }
 }
 

@@ -137,17 +137,12 @@ impl<T: Serialize> CsvFile<T> {
             let (file, buffer, result) = ready!(Pin::new(job).poll(cx));
             if let Err(error) = result {
                 self.written = Written::Broken;
-                return Poll::Ready(Err(CsvError::Write {
-                    path: self.path.clone(),
-                    error,
-                }));
+                return Poll::Ready(Err(CsvError::Write { path: self.path.clone(), error }));
             }
             self.written = Written::Idle(file, buffer);
         }
         Poll::Ready(match self.written {
-            Written::Broken => Err(CsvError::Closed {
-                path: self.path.clone(),
-            }),
+            Written::Broken => Err(CsvError::Closed { path: self.path.clone() }),
             _ => Ok(()),
         })
     }
@@ -189,20 +184,14 @@ impl<T: Serialize> Sink<T> for CsvFile<T> {
 
     fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), CsvError> {
         let row = self.rows.serialize(item);
-        row.map_err(|error| CsvError::Row {
-            path: self.path.clone(),
-            error,
-        })
+        row.map_err(|error| CsvError::Row { path: self.path.clone(), error })
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), CsvError>> {
         ready!(self.poll_idle(cx))?;
         // Moves the last rows from the encoder into the buffer that is measured.
         if let Err(error) = self.rows.flush() {
-            return Poll::Ready(Err(CsvError::Write {
-                path: self.path.clone(),
-                error,
-            }));
+            return Poll::Ready(Err(CsvError::Write { path: self.path.clone(), error }));
         }
         if self.collected() > 0 {
             self.write();

@@ -146,23 +146,10 @@ pub fn replay<P: AsRef<Path>>(files: impl IntoIterator<Item = P>) -> Result<Repl
     let block = reader.next_block();
     if let Some(Err(ReplayError::Open { file, error })) = block.first() {
         let error = io::Error::new(error.kind(), error.to_string());
-        return Err(ReplayError::Open {
-            file: file.clone(),
-            error,
-        });
+        return Err(ReplayError::Open { file: file.clone(), error });
     }
-    let first = block
-        .iter()
-        .flatten()
-        .next()
-        .map_or(Timestamp::EPOCH, |line| line.received);
-    Ok(Replay {
-        files,
-        reader,
-        block,
-        first,
-        site,
-    })
+    let first = block.iter().flatten().next().map_or(Timestamp::EPOCH, |line| line.received);
+    Ok(Replay { files, reader, block, first, site })
 }
 
 /// Recorded files that are ready to be replayed: see [`replay`].
@@ -262,11 +249,7 @@ impl Stage for ReplayLines {
     }
 
     fn describe(&self, outline: &mut Outline) {
-        let files: Vec<_> = self
-            .files
-            .iter()
-            .map(|file| file.display().to_string())
-            .collect();
+        let files: Vec<_> = self.files.iter().map(|file| file.display().to_string()).collect();
         outline
             .stage("replay", self.site)
             .parameter("files", files.join(", "))
@@ -312,10 +295,7 @@ impl Reader {
         Self {
             files: files.into_iter(),
             open: None,
-            progress: Progress {
-                index: 0,
-                reached: Timestamp::MIN,
-            },
+            progress: Progress { index: 0, reached: Timestamp::MIN },
             lines: 0,
         }
     }
@@ -349,33 +329,20 @@ impl OpenFile {
         let mut file = BufReader::with_capacity(64 * 1024, File::open(&path)?);
         let gzip = file.fill_buf()?.starts_with(&[0x1f, 0x8b]);
         let text: Box<dyn BufRead + Send> = match gzip {
-            true => Box::new(BufReader::with_capacity(
-                64 * 1024,
-                MultiGzDecoder::new(file),
-            )),
+            true => Box::new(BufReader::with_capacity(64 * 1024, MultiGzDecoder::new(file))),
             false => Box::new(file),
         };
-        Ok(Self {
-            text,
-            path,
-            line: 0,
-        })
+        Ok(Self { text, path, line: 0 })
     }
 
     /// Reads about one block and ends with a whole line. `false` if that was the end of the file.
     fn read_block(&mut self, progress: &mut Progress, block: &mut Block) -> bool {
         let mut text = Vec::with_capacity(BLOCK + BLOCK / 8);
-        let mut read = (&mut self.text)
-            .take(BLOCK as u64)
-            .read_to_end(&mut text)
-            .map(drop);
+        let mut read = (&mut self.text).take(BLOCK as u64).read_to_end(&mut text).map(drop);
         let mut more = text.len() == BLOCK;
         if read.is_ok() && more && text.last() != Some(&b'\n') {
             let rest = LONGEST_LINE as u64;
-            read = (&mut self.text)
-                .take(rest)
-                .read_until(b'\n', &mut text)
-                .map(drop);
+            read = (&mut self.text).take(rest).read_until(b'\n', &mut text).map(drop);
             if read.is_ok() && text.len() >= LONGEST_LINE {
                 read = Err(io::Error::new(
                     io::ErrorKind::InvalidData,
@@ -390,11 +357,8 @@ impl OpenFile {
         }
         self.split(text.into(), progress, block);
         if let Err(error) = read {
-            let place = Place {
-                index: progress.index,
-                file: self.path.clone(),
-                number: self.line + 1,
-            };
+            let place =
+                Place { index: progress.index, file: self.path.clone(), number: self.line + 1 };
             block.push(Err(ReplayError::Read { place, error }));
         }
         more
@@ -410,11 +374,7 @@ impl OpenFile {
             }
             start = end + 1;
             self.line += 1;
-            let place = Place {
-                index: progress.index,
-                file: self.path.clone(),
-                number: self.line,
-            };
+            let place = Place { index: progress.index, file: self.path.clone(), number: self.line };
             progress.index += 1;
             if line.is_empty() {
                 continue;
@@ -427,18 +387,10 @@ impl OpenFile {
             let before = progress.reached;
             if received < before {
                 let place = place.clone();
-                block.push(Err(ReplayError::Backwards {
-                    place,
-                    received,
-                    before,
-                }));
+                block.push(Err(ReplayError::Backwards { place, received, before }));
             }
             progress.reached = before.max(received);
-            block.push(Ok(Line {
-                received,
-                text: line.slice(after..),
-                place,
-            }));
+            block.push(Ok(Line { received, text: line.slice(after..), place }));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use pin_project::pin_project;
 
-use crate::{Bound, Flow, Outline, Site, Stage};
+use crate::{Bound, Budget, Flow, Outline, Site, Stage};
 
 use super::{Counts, Offer, Policy, Store, checked};
 
@@ -57,13 +57,7 @@ impl<S: Stage> Flow<S> {
     {
         let site = Location::caller();
         let capacity = checked(capacity, "buffer", site);
-        Flow::from_stage(Buffer::new(
-            "buffer",
-            self.into_stage(),
-            capacity,
-            policy,
-            site,
-        ))
+        Flow::from_stage(Buffer::new("buffer", self.into_stage(), capacity, policy, site))
     }
 }
 
@@ -84,6 +78,9 @@ pub struct Buffer<S: Stage, P: Policy<S::Item>> {
     store: P::Store,
     /// Handed back by the store: it has a key for which there is no room yet.
     waiting: Option<S::Item>,
+    /// Filling stops in the middle of what the input has ready, and then its own slice is no
+    /// bound.
+    budget: Budget,
     operator: &'static str,
     policy: &'static str,
     bound: Bound,
@@ -101,6 +98,7 @@ impl<S: Stage, P: Policy<S::Item>> Buffer<S, P> {
         Self {
             input: Some(input),
             waiting: None,
+            budget: Budget::new(),
             operator,
             policy: policy.name(),
             bound: policy.bound(capacity),
@@ -160,10 +158,16 @@ impl<S: Stage, P: Policy<S::Item>> Stage for Buffer<S, P> {
     type Item = P::Out;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<P::Out>> {
+        if !self.as_mut().project().budget.spend(cx) {
+            return Poll::Pending;
+        }
         let filled = self.as_mut().fill(cx);
-        match self.take() {
+        match self.as_mut().take() {
             // The input is all that can bring another item: what is held is out.
-            None if filled.is_pending() => Poll::Pending,
+            None if filled.is_pending() => {
+                self.project().budget.rest();
+                Poll::Pending
+            }
             item => Poll::Ready(item),
         }
     }
@@ -176,14 +180,23 @@ impl<S: Stage, P: Policy<S::Item>> Stage for Buffer<S, P> {
         loop {
             let filled = self.as_mut().fill(cx);
             let mut came = false;
-            while let Some(item) = self.as_mut().take() {
+            loop {
+                if !self.as_mut().project().budget.spend(cx) {
+                    return Poll::Pending;
+                }
+                let Some(item) = self.as_mut().take() else {
+                    break;
+                };
                 came = true;
                 if let broke @ ControlFlow::Break(_) = each(item) {
                     return Poll::Ready(broke);
                 }
             }
             match filled {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.project().budget.rest();
+                    return Poll::Pending;
+                }
                 Poll::Ready(()) if came => {}
                 Poll::Ready(()) => return Poll::Ready(ControlFlow::Continue(())),
             }
@@ -228,7 +241,9 @@ impl<S: Stage, P: Policy<S::Item>> Stage for Buffer<S, P> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::num::NonZeroUsize;
+    use std::ops::ControlFlow;
 
     use crate::testing::{items, ms, timetable};
     use crate::{Alarm, Clock, Fail, Overflow, Stage, Timestamp, Virtual, iter};
@@ -242,7 +257,7 @@ mod tests {
                 let mut alarm = Alarm::new();
                 let due = alarm.now() + ms(10);
                 alarm.set(due);
-                std::future::poll_fn(|cx| alarm.poll(cx)).await;
+                poll_fn(|cx| alarm.poll(cx)).await;
             }
         }));
         got
@@ -266,10 +281,7 @@ mod tests {
         let got = items(iter([1, 2, 3]).buffer(2, Fail));
         assert_eq!(got[..2], [Ok(1), Ok(2)]);
         let overflowed = got[2].unwrap_err();
-        assert_eq!(
-            (got.len(), overflowed.capacity),
-            (3, NonZeroUsize::new(2).unwrap())
-        );
+        assert_eq!((got.len(), overflowed.capacity), (3, NonZeroUsize::new(2).unwrap()));
         assert!(overflowed.site.file().ends_with("buffer.rs"));
     }
 
@@ -279,30 +291,60 @@ mod tests {
     }
 
     #[test]
+    fn polls_and_drains_in_any_mixture_give_the_same_items() {
+        for (capacity, stride) in [(1, 1), (3, 2), (64, 5)] {
+            let got = Virtual::new().run(async {
+                let mut flow = Box::pin(iter(0..3_000).buffer(capacity, Overflow::Block));
+                let mut got = Vec::new();
+                while let Some(item) = poll_fn(|cx| Stage::poll_next(flow.as_mut(), cx)).await {
+                    got.push(item);
+                    let mut left = stride;
+                    let drained = poll_fn(|cx| {
+                        Stage::poll_drain(flow.as_mut(), cx, &mut |item| {
+                            got.push(item);
+                            left -= 1;
+                            if left == 0 {
+                                ControlFlow::Break(())
+                            } else {
+                                ControlFlow::Continue(())
+                            }
+                        })
+                    });
+                    let _ = drained.await;
+                }
+                got
+            });
+            assert!(got.into_iter().eq(0..3_000), "capacity {capacity}");
+        }
+    }
+
+    #[test]
     fn an_endless_input_is_taken_in_slices() {
         let got = Virtual::new().run(async {
             let mut flow = std::pin::pin!(iter(0u64..).buffer(1, Overflow::Latest));
-            std::future::poll_fn(|cx| Stage::poll_next(flow.as_mut(), cx)).await
+            poll_fn(|cx| Stage::poll_next(flow.as_mut(), cx)).await
         });
         assert!(got.is_some());
     }
 
     #[test]
+    fn a_consumer_that_always_finds_an_item_lets_others_run() {
+        let flow = || iter(0u64..).buffer(8, Overflow::Block);
+        Virtual::new().run(async {
+            let mut drained = Box::pin(flow().count());
+            assert!(futures::poll!(&mut drained).is_pending());
+            let mut polled = Box::pin(flow().for_each_async(async |_| ()));
+            assert!(futures::poll!(&mut polled).is_pending());
+        });
+    }
+
+    #[test]
     fn counts_add_up_and_the_outline_names_the_policy() {
         let mut flow = Box::pin(iter(0..10).buffer(3, Overflow::DropNewest));
-        assert!(
-            flow.outline()
-                .to_string()
-                .contains("buffer(capacity: 3, policy: DropNewest)")
-        );
-        Virtual::new().run(std::future::poll_fn(|cx| {
-            Stage::poll_next(flow.as_mut(), cx)
-        }));
+        assert!(flow.outline().to_string().contains("buffer(capacity: 3, policy: DropNewest)"));
+        Virtual::new().run(poll_fn(|cx| Stage::poll_next(flow.as_mut(), cx)));
         let counts = flow.counts();
-        assert_eq!(
-            (counts.accepted, counts.dropped_newest, counts.held),
-            (10, 7, 2)
-        );
+        assert_eq!((counts.accepted, counts.dropped_newest, counts.held), (10, 7, 2));
         assert!(counts.add_up());
     }
 
@@ -310,10 +352,7 @@ mod tests {
     fn time_passes_while_nothing_comes() {
         let flow = timetable([(3, 'a')], 5).buffer(1, Overflow::Block);
         let (got, end) = crate::testing::timeline(flow);
-        assert_eq!(
-            (got, end),
-            (vec![(3, 'a')], Timestamp::from_millis(5).as_millis())
-        );
+        assert_eq!((got, end), (vec![(3, 'a')], Timestamp::from_millis(5).as_millis()));
     }
 
     #[test]

@@ -62,13 +62,7 @@ impl<S: Stage> Flow<S> {
         let site = Location::caller();
         let capacity = checked(capacity, "conflate_by_key", site);
         let policy = ConflateBy::new(key, merge);
-        Flow::from_stage(Buffer::new(
-            "conflate_by_key",
-            self.into_stage(),
-            capacity,
-            policy,
-            site,
-        ))
+        Flow::from_stage(Buffer::new("conflate_by_key", self.into_stage(), capacity, policy, site))
     }
 }
 

@@ -143,9 +143,7 @@ where
         let hash = self.hasher.hash_one(&key);
         let (slots, first) = (&mut self.slots, self.first);
         let at = |number: u64| (number - first) as usize;
-        let found = self
-            .index
-            .find(hash, |&number| slots[at(number)].key == key);
+        let found = self.index.find(hash, |&number| slots[at(number)].key == key);
         if let Some(&number) = found {
             // Counted before code of the user runs, so that the counts stay true if it panics.
             self.counts.accepted += 1;
@@ -158,8 +156,7 @@ where
         }
         let number = first + slots.len() as u64;
         slots.push_back(Slot { hash, key, item });
-        self.index
-            .insert_unique(hash, number, |&number| slots[at(number)].hash);
+        self.index.insert_unique(hash, number, |&number| slots[at(number)].hash);
         self.counts.accepted += 1;
         self.counts.high_water = self.counts.high_water.max(slots.len());
         Offer::Accepted
@@ -200,10 +197,7 @@ where
     }
 
     fn counts(&self) -> Counts {
-        Counts {
-            held: self.slots.len(),
-            ..self.counts
-        }
+        Counts { held: self.slots.len(), ..self.counts }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::Budget;
@@ -35,8 +35,9 @@ struct State<T, S> {
     abandoned: bool,
     /// Set while the consumer waits for an item.
     consumer: Option<Waker>,
-    /// Producers that wait for room, the next one at the front. One is woken at a time, and wakes
-    /// the next one if there is still room after it.
+    /// Producers that wait for room, the next one at the front. Each place that becomes free wakes
+    /// one, which is no promise: another producer may be faster, so that one which is woken and
+    /// not polled keeps nobody from sending.
     producers: VecDeque<(u64, Waker)>,
     tickets: u64,
 }
@@ -107,9 +108,7 @@ impl<T, S: Store<T>> State<T, S> {
     }
 
     fn wait(&mut self, ticket: &mut Ticket, cx: &Context<'_>) {
-        let waiting = ticket
-            .0
-            .and_then(|id| self.producers.iter_mut().find(|entry| entry.0 == id));
+        let waiting = ticket.0.and_then(|id| self.producers.iter_mut().find(|entry| entry.0 == id));
         if let Some((_, waker)) = waiting {
             waker.clone_from(cx.waker());
             return;
@@ -125,13 +124,18 @@ impl<T, S: Store<T>> State<T, S> {
         self.tickets += 1;
     }
 
-    /// A producer that waited does so no more. Who was woken last passes it on.
-    fn leave(&mut self, ticket: &mut Ticket) -> Option<Waker> {
+    /// A producer that may have waited does so no more; one that was woken and did not send lets
+    /// the next one try.
+    fn leave(&mut self, ticket: &mut Ticket, sent: bool) -> Option<Waker> {
         let id = ticket.0.take()?;
-        if let Some(place) = self.producers.iter().position(|entry| entry.0 == id) {
-            self.producers.remove(place);
+        match self.producers.iter().position(|entry| entry.0 == id) {
+            Some(place) => {
+                self.producers.remove(place);
+                None
+            }
+            None if sent => None,
+            None => self.next_producer(),
         }
-        self.next_producer()
     }
 }
 
@@ -200,8 +204,10 @@ impl<T, S: Store<T>> Edge<T, S> {
                 state.wait(ticket, cx);
                 (None, None)
             }
-            Offered::Accepted | Offered::Failed => (state.consumer.take(), state.leave(ticket)),
-            Offered::Closed(_) => (None, state.leave(ticket)),
+            Offered::Accepted | Offered::Failed => {
+                (state.consumer.take(), state.leave(ticket, true))
+            }
+            Offered::Closed(_) => (None, state.leave(ticket, true)),
         };
         drop(state);
         wake(consumer);
@@ -245,10 +251,26 @@ impl<T, S: Store<T>> Edge<T, S> {
         Poll::Ready(Some(room))
     }
 
+    /// Wakes producers, one for each place that became free.
+    fn wake_producers<'a>(&'a self, mut state: MutexGuard<'a, State<T, S>>, freed: usize) {
+        for _ in 0..freed {
+            let Some(producer) = state.next_producer() else {
+                return;
+            };
+            let more = !state.producers.is_empty();
+            drop(state);
+            producer.wake();
+            if !more {
+                return;
+            }
+            state = lock(&self.state);
+        }
+    }
+
     /// A producer gives up waiting.
     pub(crate) fn leave(&self, ticket: &mut Ticket) {
         if ticket.0.is_some() {
-            let next = lock(&self.state).leave(ticket);
+            let next = lock(&self.state).leave(ticket, false);
             wake(next);
         }
     }
@@ -260,6 +282,12 @@ impl<T, S: Store<T>> Edge<T, S> {
         let consumer = state.consumer.take();
         drop(state);
         wake(consumer);
+    }
+
+    /// Whether the consumer is gone, or the store failed.
+    pub(crate) fn is_closed(&self) -> bool {
+        let state = lock(&self.state);
+        state.closed || state.abandoned
     }
 
     /// What became of the items so far.
@@ -312,12 +340,34 @@ impl<T, S: Store<T>> Outlet<T, S> {
         cx: &mut Context<'_>,
         each: &mut impl FnMut(T) -> ControlFlow<B>,
     ) -> Poll<ControlFlow<B>> {
-        while let Some(item) = ready!(self.poll_item(cx)) {
+        loop {
+            // The batch in a loop of its own, without a look at what lies behind it.
+            while self.unreported < self.quantum {
+                if self.batch.is_empty() {
+                    break;
+                }
+                if !self.budget.spend(cx) {
+                    return Poll::Pending;
+                }
+                let Some(item) = self.batch.pop_front() else {
+                    break;
+                };
+                self.unreported += 1;
+                if let broke @ ControlFlow::Break(_) = each(item) {
+                    if self.batch.is_empty() {
+                        self.report();
+                    }
+                    return Poll::Ready(broke);
+                }
+            }
+            self.report();
+            let Some(item) = ready!(self.poll_item(cx)) else {
+                return Poll::Ready(ControlFlow::Continue(()));
+            };
             if let broke @ ControlFlow::Break(_) = each(item) {
                 return Poll::Ready(broke);
             }
         }
-        Poll::Ready(ControlFlow::Continue(()))
     }
 
     #[cold]
@@ -331,17 +381,17 @@ impl<T, S: Store<T>> Outlet<T, S> {
                 Some(waker) => waker.clone_from(cx.waker()),
                 none => *none = Some(cx.waker().clone()),
             }
-            drop(state);
             self.budget.rest();
+            // Those that were woken may not be polled for long: the others must not wait for them.
+            let room = state.store.capacity().get();
+            self.edge.wake_producers(state, room);
             return Poll::Pending;
         };
         if self.lends {
             state.store.take_all(&mut self.batch);
             state.lent = self.batch.len();
         }
-        let producer = state.next_producer();
-        drop(state);
-        wake(producer);
+        self.edge.wake_producers(state, 1);
         Poll::Ready(Some(item))
     }
 
@@ -350,12 +400,10 @@ impl<T, S: Store<T>> Outlet<T, S> {
         if self.unreported == 0 {
             return;
         }
-        self.unreported = 0;
+        let freed = std::mem::take(&mut self.unreported);
         let mut state = lock(&self.edge.state);
         state.lent = self.batch.len();
-        let producer = state.next_producer();
-        drop(state);
-        wake(producer);
+        self.edge.wake_producers(state, freed);
     }
 
     /// The error with which the edge ended, once; after the last item.

@@ -9,8 +9,9 @@ use super::{Ring, Store};
 /// What happens to an item that comes while an edge holds as many as it may.
 ///
 /// Every edge has a capacity and a policy, and the policy is named where the edge is made; there
-/// is no default. [`Overflow`] can be chosen while the program runs. [`Fail`] and [`ConflateBy`]
-/// are types of their own, because with them items become `Result`s, or a key is needed.
+/// is no default. [`Overflow`] can be chosen while the program runs. [`Fail`] and
+/// [`ConflateBy`](super::ConflateBy) are types of their own, because with them items become
+/// `Result`s, or a key is needed.
 pub trait Policy<T> {
     /// What comes out for an item `T`.
     type Out;

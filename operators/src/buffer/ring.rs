@@ -50,12 +50,7 @@ impl<T> Ring<T> {
     }
 
     fn with(when_full: WhenFull, capacity: NonZeroUsize) -> Self {
-        Self {
-            items: VecDeque::new(),
-            capacity,
-            when_full,
-            counts: Counts::default(),
-        }
+        Self { items: VecDeque::new(), capacity, when_full, counts: Counts::default() }
     }
 
     fn push(&mut self, item: T) {
@@ -124,10 +119,7 @@ impl<T> Store<T> for Ring<T> {
             return None;
         }
         self.when_full = WhenFull::Over;
-        Some(Overflowed {
-            capacity: self.capacity,
-            site,
-        })
+        Some(Overflowed { capacity: self.capacity, site })
     }
 
     fn has_room(&self) -> bool {
@@ -148,10 +140,7 @@ impl<T> Store<T> for Ring<T> {
     }
 
     fn counts(&self) -> Counts {
-        Counts {
-            held: self.items.len(),
-            ..self.counts
-        }
+        Counts { held: self.items.len(), ..self.counts }
     }
 
     fn is_lossless(&self) -> bool {

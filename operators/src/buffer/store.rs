@@ -166,11 +166,7 @@ mod tests {
         let mut number = 0;
         let mut item = |key: u8| {
             number += 1;
-            Item {
-                key,
-                number,
-                _alive: alive.clone(),
-            }
+            Item { key, number, _alive: alive.clone() }
         };
         let (mut came, mut went, mut high_water) = (0, 0, 0);
         let mut last = 0;

@@ -47,14 +47,8 @@ pub(super) enum Rank {
 
 enum Timer {
     Idle,
-    Live {
-        armed: Option<Timestamp>,
-        sleep: Pin<Box<tokio::time::Sleep>>,
-    },
-    Virtual {
-        timers: Arc<Timers>,
-        key: Key,
-    },
+    Live { armed: Option<Timestamp>, sleep: Pin<Box<tokio::time::Sleep>> },
+    Virtual { timers: Arc<Timers>, key: Key },
 }
 
 impl Default for Alarm {
@@ -76,12 +70,7 @@ impl Alarm {
     }
 
     const fn ranked(rank: Rank) -> Self {
-        Self {
-            clock: None,
-            rank,
-            deadline: None,
-            timer: Timer::Idle,
-        }
+        Self { clock: None, rank, deadline: None, timer: Timer::Idle }
     }
 
     /// The clock that decides when it rings.
@@ -100,10 +89,7 @@ impl Alarm {
             Kind::Virtual(timers) => timers.next_order(),
             Kind::Live | Kind::Paced(_) => 0,
         };
-        self.deadline = Some(Deadline {
-            at: deadline,
-            order,
-        });
+        self.deadline = Some(Deadline { at: deadline, order });
     }
 
     /// Takes the deadline away.
@@ -125,11 +111,7 @@ impl Alarm {
         let clock = self.clock.get_or_insert_with(Clock::current);
         let rang = match &clock.0 {
             Kind::Virtual(timers) => {
-                let key = Key {
-                    at: deadline.at,
-                    rank: self.rank,
-                    order: deadline.order,
-                };
+                let key = Key { at: deadline.at, rank: self.rank, order: deadline.order };
                 self.timer.poll_virtual(timers, key, cx)
             }
             Kind::Live => {
@@ -138,11 +120,7 @@ impl Alarm {
             }
             Kind::Paced(pace) => {
                 let left = pace.live_time_until(deadline.at);
-                let left = if clock.now() >= deadline.at {
-                    Duration::ZERO
-                } else {
-                    left
-                };
+                let left = if clock.now() >= deadline.at { Duration::ZERO } else { left };
                 self.timer.poll_live(deadline.at, left, cx)
             }
         };
@@ -160,10 +138,7 @@ impl Timer {
             return Poll::Ready(());
         }
         if !matches!(self, Self::Live { .. }) {
-            *self = Self::Live {
-                armed: None,
-                sleep: Box::pin(tokio::time::sleep(left)),
-            };
+            *self = Self::Live { armed: None, sleep: Box::pin(tokio::time::sleep(left)) };
         }
         let Self::Live { armed, sleep } = self else {
             return Poll::Pending;
@@ -198,10 +173,7 @@ impl Timer {
             }
         }
         timers.arm(key, cx.waker());
-        *self = Self::Virtual {
-            timers: timers.clone(),
-            key,
-        };
+        *self = Self::Virtual { timers: timers.clone(), key };
         Poll::Pending
     }
 }
@@ -221,5 +193,105 @@ impl fmt::Debug for Timer {
             Self::Live { .. } => "Live",
             Self::Virtual { .. } => "Virtual",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ms;
+    use futures::FutureExt;
+    use futures::task::noop_waker;
+    use std::future::poll_fn;
+
+    async fn rings(alarm: &mut Alarm) -> Timestamp {
+        poll_fn(|cx| alarm.poll(cx)).await;
+        Clock::live().now()
+    }
+
+    fn is_pending(alarm: &mut Alarm) -> bool {
+        alarm.poll(&mut Context::from_waker(&noop_waker())).is_pending()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rings_at_its_deadline_and_at_most_a_millisecond_later() {
+        let mut alarm = Alarm::new();
+        let due = alarm.now() + Duration::from_micros(2500);
+        alarm.set(due);
+        let rang = rings(&mut alarm).await;
+        assert!(rang >= due && rang - due <= ms(1), "{:?} late", rang - due);
+        assert_eq!(alarm.deadline(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_moves_on_rings_only_at_the_last() {
+        let mut alarm = Alarm::new();
+        let start = alarm.now();
+        for step in 1..=5 {
+            alarm.set(start + ms(10 * step));
+            assert!(is_pending(&mut alarm));
+        }
+        let rang = rings(&mut alarm).await;
+        assert!(rang >= start + ms(50) && rang <= start + ms(51));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_moves_forward_rings_earlier() {
+        let mut alarm = Alarm::new();
+        let start = alarm.now();
+        alarm.set(start + ms(100));
+        assert!(is_pending(&mut alarm));
+        alarm.set(start + ms(10));
+        let rang = rings(&mut alarm).await;
+        assert!(rang >= start + ms(10) && rang <= start + ms(11));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rings_again_after_it_was_set_again() {
+        let mut alarm = Alarm::new();
+        let start = alarm.now();
+        for step in 1..=3 {
+            alarm.set(start + ms(10 * step));
+            let rang = rings(&mut alarm).await;
+            assert!(rang >= start + ms(10 * step) && rang <= start + ms(10 * step + 1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_in_the_past_rings_at_once_and_none_never() {
+        let mut alarm = Alarm::new();
+        let now = alarm.now();
+        alarm.set(now);
+        assert!(!is_pending(&mut alarm));
+        assert!(is_pending(&mut alarm));
+        alarm.set(now + ms(1));
+        alarm.clear();
+        tokio::time::advance(ms(5)).await;
+        assert!(rings(&mut alarm).now_or_never().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_latest_waker_is_the_one_that_is_woken() {
+        let mut alarm = Alarm::new();
+        let due = alarm.now() + ms(10);
+        alarm.set(due);
+        assert!(is_pending(&mut alarm));
+        // Were the first waker kept, this would never be woken.
+        assert!(rings(&mut alarm).await >= due);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn on_a_paced_clock_it_rings_when_that_clock_shows_the_deadline() {
+        let clock = Clock::paced(Timestamp::EPOCH, 10.0);
+        let started = Clock::live().now();
+        let (live, paced) = crate::Ambient::on(clock)
+            .scope(async {
+                let mut alarm = Alarm::new();
+                alarm.set(Timestamp::from_secs(1));
+                (rings(&mut alarm).await, Clock::current().now())
+            })
+            .await;
+        assert!(paced >= Timestamp::from_secs(1));
+        assert!(live - started >= ms(99) && live - started <= ms(102));
     }
 }

@@ -38,17 +38,11 @@ impl Ambient {
 
     /// Tokio's current runtime under another clock, such as [`Clock::paced`].
     pub fn on(clock: Clock) -> Self {
-        Self {
-            clock,
-            executor: None,
-        }
+        Self { clock, executor: None }
     }
 
     pub(super) fn virtual_time(clock: Clock, executor: Arc<Executor>) -> Self {
-        Self {
-            clock,
-            executor: Some(executor),
-        }
+        Self { clock, executor: Some(executor) }
     }
 
     /// The surroundings of the run that is polling right now; [`live`](Self::live) if there is
@@ -113,19 +107,12 @@ impl Ambient {
                 tokio::task::spawn_blocking(work);
             }
         }
-        Job {
-            result,
-            executor: self.executor.clone(),
-            held: None,
-        }
+        Job { result, executor: self.executor.clone(), held: None }
     }
 
     /// Runs a future in these surroundings, as far as it is polled within this one.
     pub fn scope<F>(self, future: F) -> InAmbient<F> {
-        InAmbient {
-            future,
-            ambient: Some(self),
-        }
+        InAmbient { future, ambient: Some(self) }
     }
 
     /// Makes these the surroundings until `run` returns or panics.
@@ -144,9 +131,7 @@ impl Ambient {
 
 impl fmt::Debug for Ambient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ambient")
-            .field("clock", &self.clock)
-            .finish_non_exhaustive()
+        f.debug_struct("Ambient").field("clock", &self.clock).finish_non_exhaustive()
     }
 }
 

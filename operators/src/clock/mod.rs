@@ -11,7 +11,7 @@ mod virtual_time;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use alarm::Alarm;
 pub use ambient::{Ambient, InAmbient, Job, Task};
@@ -62,11 +62,7 @@ impl Clock {
             factor.is_finite() && factor > 0.0,
             "Clock::paced: the factor must be positive and finite, not {factor}"
         );
-        Self(Kind::Paced(Pace {
-            started: live_now(),
-            origin,
-            factor,
-        }))
+        Self(Kind::Paced(Pace { started: live_now(), origin, factor }))
     }
 
     fn virtual_time(timers: Arc<Timers>) -> Self {
@@ -82,7 +78,7 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Kind::Live => live_now(),
-            Kind::Paced(pace) => pace.from_live(live_now()),
+            Kind::Paced(pace) => pace.at(live_now()),
             Kind::Virtual(timers) => timers.now(),
         }
     }
@@ -94,14 +90,14 @@ impl Clock {
 }
 
 impl Pace {
-    fn from_live(self, live: Timestamp) -> Timestamp {
+    fn at(self, live: Timestamp) -> Timestamp {
         let run = (live - self.started).as_secs_f64() * self.factor;
         self.origin + Duration::try_from_secs_f64(run).unwrap_or(Duration::MAX)
     }
 
     /// How much live time passes until the clock shows `deadline`; rounded up.
     fn live_time_until(self, deadline: Timestamp) -> Duration {
-        let left = deadline - self.from_live(live_now());
+        let left = deadline - self.at(live_now());
         Duration::try_from_secs_f64(left.as_secs_f64() / self.factor)
             .unwrap_or(Duration::MAX)
             .saturating_add(Duration::from_nanos(1))
@@ -120,13 +116,16 @@ impl fmt::Debug for Clock {
 
 /// The only place that reads the machine's clocks. tokio's instant is the machine's monotonic
 /// clock, except in a test that pauses tokio's time, where both have to agree with its timers.
+/// Such a clock stands where it was paused, which may lie before the anchor.
 fn live_now() -> Timestamp {
-    static ANCHOR: OnceLock<(Timestamp, tokio::time::Instant)> = OnceLock::new();
-    let (wall, instant) = ANCHOR.get_or_init(|| {
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        (Timestamp::EPOCH + wall, tokio::time::Instant::now())
+    static ANCHOR: OnceLock<(Timestamp, Instant)> = OnceLock::new();
+    let (wall, anchor) = ANCHOR.get_or_init(|| {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        (Timestamp::EPOCH + wall, Instant::now())
     });
-    *wall + tokio::time::Instant::now().saturating_duration_since(*instant)
+    let now = tokio::time::Instant::now().into_std();
+    match now.checked_duration_since(*anchor) {
+        Some(since) => *wall + since,
+        None => *wall - anchor.saturating_duration_since(now),
+    }
 }

@@ -107,12 +107,7 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let nanos = self.0.unsigned_abs();
-        write!(
-            f,
-            "{sign}{}.{:09}",
-            nanos / 1_000_000_000,
-            nanos % 1_000_000_000
-        )
+        write!(f, "{sign}{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)
     }
 }
 
@@ -133,9 +128,6 @@ mod tests {
         assert_eq!(Timestamp::MAX + Duration::from_nanos(1), Timestamp::MAX);
         assert_eq!(Timestamp::MIN - Duration::MAX, Timestamp::MIN);
         assert_eq!(Timestamp::EPOCH - Timestamp::MAX, Duration::ZERO);
-        assert_eq!(
-            Timestamp::MAX - Timestamp::MIN,
-            Duration::from_nanos(u64::MAX)
-        );
+        assert_eq!(Timestamp::MAX - Timestamp::MIN, Duration::from_nanos(u64::MAX));
     }
 }

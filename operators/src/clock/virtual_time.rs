@@ -52,10 +52,7 @@ impl Default for Virtual {
 impl Virtual {
     /// A run that starts at the epoch and does blocking work in place.
     pub fn new() -> Self {
-        Self {
-            start: Timestamp::EPOCH,
-            workers: false,
-        }
+        Self { start: Timestamp::EPOCH, workers: false }
     }
 
     /// The run starts at this time.
@@ -78,8 +75,7 @@ impl Virtual {
     ///
     /// If the run stalls: no task is ready, no alarm is set, and the future has not ended.
     pub fn run<F: Future>(&self, future: F) -> F::Output {
-        self.try_run(future)
-            .unwrap_or_else(|stalled| panic!("{stalled}"))
+        self.try_run(future).unwrap_or_else(|stalled| panic!("{stalled}"))
     }
 
     /// As [`run`](Self::run), with a stall as an error.
@@ -176,7 +172,9 @@ impl Timers {
     }
 
     pub(super) fn cancel(&self, key: Key) {
-        lock(&self.waiting).remove(&key);
+        // Dropped after the lock is free: the last waker of a task may drop alarms with it.
+        let waker = lock(&self.waiting).remove(&key);
+        drop(waker);
     }
 
     /// Whether the alarm has not fired yet; if so, `waker` is the one to wake.
@@ -253,9 +251,7 @@ impl Executor {
 
 impl fmt::Debug for Executor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Executor")
-            .field("workers", &self.workers)
-            .finish_non_exhaustive()
+        f.debug_struct("Executor").field("workers", &self.workers).finish_non_exhaustive()
     }
 }
 
@@ -265,7 +261,12 @@ pub(super) struct Held(Arc<Executor>);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.holds.fetch_sub(1, Ordering::SeqCst);
+        let before = self.0.holds.fetch_sub(1, Ordering::SeqCst);
+        // The run may have returned to the event loop around it because of this hold, and if the
+        // job was dropped elsewhere nothing else calls it back.
+        if before == 1 && self.0.parked.load(Ordering::SeqCst) {
+            self.0.outside.wake();
+        }
     }
 }
 
@@ -279,11 +280,7 @@ struct TaskWaker {
 impl TaskWaker {
     /// A waker for a task that is already queued.
     fn new(task: usize, executor: Arc<Executor>) -> Self {
-        Self {
-            task,
-            queued: AtomicBool::new(true),
-            executor,
-        }
+        Self { task, queued: AtomicBool::new(true), executor }
     }
 }
 
@@ -372,15 +369,13 @@ impl<F: Future> Future for Driven<F> {
                     }
                     None => {
                         if !this.timers.fire_next() {
-                            return Poll::Ready(Err(Stalled {
-                                at: this.timers.now(),
-                            }));
+                            return Poll::Ready(Err(Stalled { at: this.timers.now() }));
                         }
                     }
                 }
                 adopt(this.tasks, executor);
                 turns += 1;
-                if turns % LOOK == 0 && live.now() - started > SLICE {
+                if turns.is_multiple_of(LOOK) && live.now() - started > SLICE {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -407,11 +402,7 @@ fn adopt(tasks: &mut Slab<SpawnedTask>, executor: &Arc<Executor>) {
         let entry = tasks.vacant_entry();
         let queued = Arc::new(TaskWaker::new(entry.key(), executor.clone()));
         executor.wake(entry.key());
-        entry.insert(SpawnedTask {
-            future,
-            waker: Waker::from(queued.clone()),
-            queued,
-        });
+        entry.insert(SpawnedTask { future, waker: Waker::from(queued.clone()), queued });
     }
 }
 
@@ -422,6 +413,8 @@ impl<F> PinnedDrop for Driven<F> {
         let mut this = self.project();
         this.root.set(None);
         this.tasks.clear();
-        lock(&this.executor.spawned).clear();
+        // Dropped after the lock is free: a future may spawn another when it is dropped.
+        let spawned = std::mem::take(&mut *lock(&this.executor.spawned));
+        drop(spawned);
     }
 }

@@ -151,9 +151,7 @@ mod tests {
             let first = Rc::new(());
             let watch = Rc::downgrade(&first);
             let second = iter([2]).inspect(move |_| assert!(watch.upgrade().is_none()));
-            iter([1])
-                .inspect(move |_| drop(first.clone()))
-                .chain(second)
+            iter([1]).inspect(move |_| drop(first.clone())).chain(second)
         };
         assert_eq!(every_way(flow), [1, 2]);
     }

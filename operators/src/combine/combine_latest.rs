@@ -158,11 +158,7 @@ where
         let other = this.other.as_pin_mut();
         let input = input.is_none_or(|input| input.poll_progress(cx).is_ready());
         let other = other.is_none_or(|other| other.poll_progress(cx).is_ready());
-        if input && other {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if input && other { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -220,10 +216,7 @@ mod tests {
     fn the_last_item_of_one_that_has_ended_stays_the_latest() {
         let a = timetable([(0, 'a')], 0);
         let b = timetable([(5, 1), (6, 2)], 7);
-        assert_eq!(
-            timeline(a.combine_latest(b)),
-            (vec![(5, ('a', 1)), (6, ('a', 2))], 7)
-        );
+        assert_eq!(timeline(a.combine_latest(b)), (vec![(5, ('a', 1)), (6, ('a', 2))], 7));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::wake_set::{Bits, WakeSet};
+use super::inputs::Inputs;
+use crate::wake_set::Bits;
 use crate::{Budget, Flow, Outline, Site, Stage};
 
 /// The items one input may give before the next one has its turn.
@@ -36,7 +37,7 @@ pub(super) const TURN: usize = 64;
 ///
 /// ```
 /// # futures::executor::block_on(async {
-/// use aqueduct_operators::{combine::merge, iter};
+/// use aqueduct_operators::{iter, merge};
 /// let all = merge([iter(1..=2), iter(10..=20)]);
 /// assert_eq!(all.count().await, 13);
 /// # });
@@ -44,21 +45,14 @@ pub(super) const TURN: usize = 64;
 #[doc(alias("select_all", "merge_all", "interleave", "union"))]
 #[track_caller]
 pub fn merge<S: Stage>(inputs: impl IntoIterator<Item = Flow<S>>) -> Flow<Merge<S>> {
-    let inputs: Vec<_> = inputs
-        .into_iter()
-        .map(|input| Some(Box::pin(input.into_stage())))
-        .collect();
+    let inputs = Inputs::new(inputs);
     let len = inputs.len();
     Flow::from_stage(Merge {
         inputs,
-        open: len,
-        wakes: WakeSet::new(len),
         round: Bits::full(len),
         next_round: Bits::new(len),
         current: 0,
         left: 0,
-        undriven: Bits::full(len),
-        in_flight: Bits::new(len),
         budget: Budget::new(),
         site: Location::caller(),
     })
@@ -67,11 +61,7 @@ pub fn merge<S: Stage>(inputs: impl IntoIterator<Item = Flow<S>>) -> Flow<Merge<
 /// The stage behind [`merge`].
 #[derive(Debug)]
 pub struct Merge<S> {
-    /// `None` once it has ended.
-    inputs: Vec<Option<Pin<Box<S>>>>,
-    /// How many have not ended.
-    open: usize,
-    wakes: WakeSet,
+    inputs: Inputs<S>,
     /// The inputs that have their turn in this round, after the current one.
     round: Bits,
     /// Those that have one in the next round, beside those that are woken until then.
@@ -80,32 +70,27 @@ pub struct Merge<S> {
     current: usize,
     /// The items left in this turn.
     left: usize,
-    /// The inputs that may have work in flight which has not been driven since they were woken or
-    /// polled.
-    undriven: Bits,
-    /// Those that had work in flight when it was driven last.
-    in_flight: Bits,
     /// Needed beside the budgets of the inputs: see [`Budget::left`].
     budget: Budget,
     site: Site,
 }
 
 impl<S: Stage> Merge<S> {
-    /// The input that is next in this round, and the waker to poll it with.
+    /// The input whose turn it is in this round.
     fn turn(&mut self) -> Option<usize> {
-        while self.left == 0 || self.inputs[self.current].is_none() {
+        while self.left == 0 {
             self.current = self.round.pop_first()?;
-            self.left = TURN;
+            // A waker may outlive its input.
+            if self.inputs.is_open(self.current) {
+                self.left = TURN;
+            }
         }
         Some(self.current)
     }
 
     fn begin_round(&mut self) {
         std::mem::swap(&mut self.round, &mut self.next_round);
-        self.wakes.take(|word, woken| {
-            self.round.insert_word(word, woken);
-            self.undriven.insert_word(word, woken);
-        });
+        self.inputs.take_woken(&mut self.round);
     }
 
     /// Counts items of the current turn.
@@ -113,21 +98,19 @@ impl<S: Stage> Merge<S> {
         self.left -= items;
         if self.left == 0 {
             self.next_round.insert(self.current);
-            self.undriven.insert(self.current);
+            self.inputs.took_from(self.current);
         }
     }
 
     /// Drops the current input, which has ended.
     fn end(&mut self) {
-        self.inputs[self.current] = None;
-        self.in_flight.remove(self.current);
-        self.open -= 1;
+        self.inputs.end(self.current);
         self.left = 0;
     }
 
     fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         self.budget.rest();
-        self.wakes.park(cx);
+        self.inputs.park(cx);
         Poll::Pending
     }
 }
@@ -144,23 +127,19 @@ impl<S: Stage> Stage for Merge<S> {
                 this.begin_round();
             }
             while let Some(index) = this.turn() {
-                let Some(input) = &mut this.inputs[index] else {
-                    continue;
-                };
                 if !this.budget.spend(cx) {
                     return Poll::Pending;
                 }
-                let mut cx = Context::from_waker(this.wakes.waker(index));
-                match input.as_mut().poll_next(&mut cx) {
-                    Poll::Pending => this.left = 0,
-                    Poll::Ready(None) => this.end(),
-                    Poll::Ready(item) => {
+                match this.inputs.with(index, |input, cx| input.poll_next(cx)) {
+                    Some(Poll::Ready(Some(item))) => {
                         this.took(1);
-                        return Poll::Ready(item);
+                        return Poll::Ready(Some(item));
                     }
+                    Some(Poll::Pending) => this.left = 0,
+                    Some(Poll::Ready(None)) | None => this.end(),
                 }
             }
-            if this.open == 0 {
+            if this.inputs.open() == 0 {
                 return Poll::Ready(None);
             }
         }
@@ -177,38 +156,36 @@ impl<S: Stage> Stage for Merge<S> {
         let mut new_round = false;
         loop {
             while let Some(index) = this.turn() {
-                let Some(input) = &mut this.inputs[index] else {
-                    continue;
-                };
                 let most = this.budget.left(cx).min(this.left);
                 if most == 0 {
                     return Poll::Pending;
                 }
                 let mut items = 0;
-                let mut cx = Context::from_waker(this.wakes.waker(index));
-                let drained = input.as_mut().poll_drain(&mut cx, &mut |item| {
-                    items += 1;
-                    match each(item) {
-                        ControlFlow::Break(broke) => ControlFlow::Break(Some(broke)),
-                        ControlFlow::Continue(()) if items == most => ControlFlow::Break(None),
-                        ControlFlow::Continue(()) => ControlFlow::Continue(()),
-                    }
+                let drained = this.inputs.with(index, |input, cx| {
+                    input.poll_drain(cx, &mut |item| {
+                        items += 1;
+                        match each(item) {
+                            ControlFlow::Break(broke) => ControlFlow::Break(Some(broke)),
+                            ControlFlow::Continue(()) if items == most => ControlFlow::Break(None),
+                            ControlFlow::Continue(()) => ControlFlow::Continue(()),
+                        }
+                    })
                 });
                 // A turn without items took its time too.
                 this.budget.used(items.max(1));
                 new_round &= items == 0;
                 match drained {
-                    Poll::Pending => this.left = 0,
-                    Poll::Ready(ControlFlow::Continue(())) => this.end(),
-                    Poll::Ready(ControlFlow::Break(broke)) => {
+                    Some(Poll::Ready(ControlFlow::Break(broke))) => {
                         this.took(items);
                         if let Some(broke) = broke {
                             return Poll::Ready(ControlFlow::Break(broke));
                         }
                     }
+                    Some(Poll::Pending) => this.left = 0,
+                    Some(Poll::Ready(ControlFlow::Continue(()))) | None => this.end(),
                 }
             }
-            if this.open == 0 {
+            if this.inputs.open() == 0 {
                 return Poll::Ready(ControlFlow::Continue(()));
             }
             if new_round {
@@ -222,47 +199,17 @@ impl<S: Stage> Stage for Merge<S> {
     fn poll_progress(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         if this.left > 0 {
-            this.undriven.insert(this.current);
+            this.inputs.took_from(this.current);
         }
-        this.wakes.take(|word, woken| {
-            this.next_round.insert_word(word, woken);
-            this.undriven.insert_word(word, woken);
-        });
-        while let Some(index) = this.undriven.pop_first() {
-            let Some(input) = &mut this.inputs[index] else {
-                continue;
-            };
-            let mut cx = Context::from_waker(this.wakes.waker(index));
-            match input.as_mut().poll_progress(&mut cx) {
-                Poll::Pending => this.in_flight.insert(index),
-                Poll::Ready(()) => this.in_flight.remove(index),
-            }
-        }
-        if this.in_flight.is_empty() {
-            return Poll::Ready(());
-        }
-        this.wakes.park(cx);
-        Poll::Pending
+        this.inputs.poll_progress(cx, &mut this.next_round)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let inputs = self.inputs.iter().flatten();
-        inputs.fold((0, Some(0)), |(least, most), input| {
-            let (input_least, input_most) = input.size_hint();
-            (
-                least.saturating_add(input_least),
-                most.zip(input_most).and_then(|(a, b)| a.checked_add(b)),
-            )
-        })
+        self.inputs.size_hint()
     }
 
     fn describe(&self, outline: &mut Outline) {
-        let inputs = self.inputs.iter().flatten();
-        outline.join(
-            "merge",
-            self.site,
-            inputs.map(|input| Outline::of(&**input)),
-        );
+        outline.join("merge", self.site, self.inputs.outlines());
     }
 }
 
@@ -293,10 +240,7 @@ mod tests {
 
     #[test]
     fn no_inputs_end_at_once() {
-        assert_eq!(
-            items(merge::<crate::source::Iter<std::ops::Range<i32>>>([])),
-            []
-        );
+        assert_eq!(items(merge::<crate::source::Iter<std::ops::Range<i32>>>([])), []);
     }
 
     #[test]
@@ -305,10 +249,7 @@ mod tests {
         let all = items(sources);
         assert_eq!(all.len(), 3_000);
         for (turn, chunk) in all.chunks(64).enumerate().take(45) {
-            assert!(
-                chunk.iter().all(|source| *source == turn % 3),
-                "turn {turn}"
-            );
+            assert!(chunk.iter().all(|source| *source == turn % 3), "turn {turn}");
         }
     }
 
@@ -329,11 +270,7 @@ mod tests {
                     let drained = flow.as_mut().poll_drain(cx, &mut |item| {
                         mixed.push(item);
                         left -= 1;
-                        if left == 0 {
-                            ControlFlow::Break(())
-                        } else {
-                            ControlFlow::Continue(())
-                        }
+                        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                     });
                     match drained {
                         Poll::Pending => return Poll::Pending,
@@ -372,11 +309,7 @@ mod tests {
         });
         let idle = polls.iter().filter(|polls| polls.get() == 1).count();
         assert_eq!(idle, 4_088);
-        let busy: i32 = polls
-            .iter()
-            .map(|polls| polls.get())
-            .filter(|n| *n > 1)
-            .sum();
+        let busy: i32 = polls.iter().map(|polls| polls.get()).filter(|n| *n > 1).sum();
         assert!(busy <= 8 + 3 * 100, "{busy} polls for 100 items");
     }
 

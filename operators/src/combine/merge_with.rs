@@ -21,7 +21,7 @@ impl<S: Stage> Flow<S> {
     ///
     /// At one instant the input comes first. If both have items without end, each has a turn of at
     /// most 64 items and then the other. Both are polled whenever one of them is woken; to merge
-    /// many flows, the function [`merge`](crate::combine::merge) polls only those.
+    /// many flows, the function [`merge`](crate::merge()) polls only those.
     ///
     /// - **Emits** an item when one of them has one.
     /// - **Backpressures** when downstream does.
@@ -136,11 +136,7 @@ impl<A: Stage, B: Stage<Item = A::Item>> Merge2<A, B> {
         *this.turn = Turn::Input;
         *this.left = TURN;
         this.budget.rest();
-        if this.input.is_none() && this.other.is_none() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if this.input.is_none() && this.other.is_none() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -212,20 +208,13 @@ impl<A: Stage, B: Stage<Item = A::Item>> Stage for Merge2<A, B> {
         let other = this.other.as_pin_mut();
         let input = input.is_none_or(|input| input.poll_progress(cx).is_ready());
         let other = other.is_none_or(|other| other.poll_progress(cx).is_ready());
-        if input && other {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if input && other { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let input = self.input.as_ref().map_or((0, Some(0)), Stage::size_hint);
         let other = self.other.as_ref().map_or((0, Some(0)), Stage::size_hint);
-        (
-            input.0.saturating_add(other.0),
-            input.1.zip(other.1).and_then(|(a, b)| a.checked_add(b)),
-        )
+        (input.0.saturating_add(other.0), input.1.zip(other.1).and_then(|(a, b)| a.checked_add(b)))
     }
 
     fn describe(&self, outline: &mut Outline) {
@@ -237,13 +226,23 @@ impl<A: Stage, B: Stage<Item = A::Item>> Stage for Merge2<A, B> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
 
     use super::*;
     use crate::testing::{items, timeline, timetable};
     use crate::{flow, iter};
     use futures::FutureExt;
     use futures::channel::mpsc;
+
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 
     #[test]
     fn items_come_in_the_order_of_time_and_at_one_instant_the_input_first() {
@@ -284,7 +283,8 @@ mod tests {
         a_tx.try_send(1).unwrap();
         b_tx.try_send(2).unwrap();
         let mut merged = std::pin::pin!(flow(a).merge(flow(b).map(|x| x)));
-        let (waker, wakes) = futures_test_waker();
+        let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
+        let waker = Waker::from(wakes.clone());
         let mut cx = Context::from_waker(&waker);
         let mut seen = Vec::new();
         let mut drain = |cx: &mut Context<'_>| {
@@ -296,24 +296,11 @@ mod tests {
         };
         drain(&mut cx);
         a_tx.try_send(3).unwrap();
-        assert_eq!(wakes.swap(0, std::sync::atomic::Ordering::Relaxed), 1);
+        assert_eq!(wakes.0.swap(0, Ordering::Relaxed), 1);
         drain(&mut cx);
         b_tx.try_send(4).unwrap();
-        assert_eq!(wakes.swap(0, std::sync::atomic::Ordering::Relaxed), 1);
+        assert_eq!(wakes.0.swap(0, Ordering::Relaxed), 1);
         drain(&mut cx);
         assert_eq!(seen, [1, 2, 3, 4]);
-    }
-
-    fn futures_test_waker() -> (Waker, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
-        use std::sync::atomic::{AtomicUsize, Ordering};
-        struct Count(std::sync::Arc<AtomicUsize>);
-        impl std::task::Wake for Count {
-            fn wake(self: std::sync::Arc<Self>) {
-                self.0.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        let wakes = std::sync::Arc::new(AtomicUsize::new(0));
-        let waker = Waker::from(std::sync::Arc::new(Count(wakes.clone())));
-        (waker, wakes)
     }
 }

@@ -109,17 +109,14 @@ impl<A: Stage, B: Stage<Item: Clone>> Stage for WithLatestFrom<A, B> {
     }
 
     fn describe(&self, outline: &mut Outline) {
-        self.input
-            .describe_as("with_latest_from", self.site, outline);
+        self.input.describe_as("with_latest_from", self.site, outline);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::testing::{timeline, timetable};
     use crate::{Virtual, flow, iter};
-    use futures::StreamExt;
 
     #[test]
     fn each_item_comes_with_the_latest_of_the_other() {
@@ -139,9 +136,9 @@ mod tests {
     fn items_before_the_first_of_the_other_are_dropped_and_counted() {
         let main = timetable([(1, 'a'), (2, 'b'), (4, 'c')], 5);
         let other = timetable([(3, 1)], 99);
-        let mut pairs = std::pin::pin!(main.with_latest_from(other).into_stage());
-        let first = Virtual::new().run(std::future::poll_fn(|cx| pairs.as_mut().poll_next(cx)));
-        assert_eq!((first, pairs.dropped()), (Some(('c', 1)), 2));
+        let mut pairs = main.with_latest_from(other);
+        let first = Virtual::new().run(pairs.next());
+        assert_eq!((first, pairs.stage().dropped()), (Some(('c', 1)), 2));
     }
 
     #[test]

@@ -124,9 +124,7 @@ impl<A: Stage, B: Stage<Item: Clone>> WithLatestFromOptional<A, B> {
     pub(super) fn describe_as(&self, name: &'static str, site: Site, outline: &mut Outline) {
         let input = self.input.as_ref().map(Outline::of);
         let other = self.other.as_ref().map(Outline::of);
-        outline
-            .join(name, site, input.into_iter().chain(other))
-            .holds(Bound::Items(1));
+        outline.join(name, site, input.into_iter().chain(other)).holds(Bound::Items(1));
     }
 }
 
@@ -144,11 +142,7 @@ impl<A: Stage, B: Stage<Item: Clone>> Stage for WithLatestFromOptional<A, B> {
         let other = this.other.as_pin_mut();
         let input = input.is_none_or(|input| input.poll_progress(cx).is_ready());
         let other = other.is_none_or(|other| other.poll_progress(cx).is_ready());
-        if input && other {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if input && other { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -169,10 +163,7 @@ mod tests {
         let main = timetable([(1, 'a'), (4, 'b')], 9);
         let other = timetable([(2, 1), (3, 2)], 5);
         let expected = vec![(1, ('a', None)), (4, ('b', Some(2)))];
-        assert_eq!(
-            timeline(main.with_latest_from_optional(other)),
-            (expected, 9)
-        );
+        assert_eq!(timeline(main.with_latest_from_optional(other)), (expected, 9));
     }
 
     #[test]
@@ -180,9 +171,6 @@ mod tests {
         let main = timetable([(1, 'a'), (4, 'b')], 9);
         let other = timetable([(0, 1)], 2).filter(|_| false);
         let expected = vec![(1, ('a', None)), (4, ('b', None))];
-        assert_eq!(
-            timeline(main.with_latest_from_optional(other)),
-            (expected, 9)
-        );
+        assert_eq!(timeline(main.with_latest_from_optional(other)), (expected, 9));
     }
 }

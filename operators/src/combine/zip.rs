@@ -62,21 +62,18 @@ pub struct Zip<A: Stage, B: Stage> {
     site: Site,
 }
 
-/// Takes an item if none waits; otherwise only lets the stage go on with work in flight. Ready if
-/// there is an item, `None` if there will be none.
-fn fill<S: Stage>(
-    stage: Pin<&mut S>,
-    waiting: &mut Option<S::Item>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<()>> {
-    if waiting.is_none() {
-        return stage.poll_next(cx).map(|item| {
-            *waiting = item;
-            waiting.as_ref().map(|_| ())
-        });
+/// Takes an item if none waits. `false` if there will be none.
+fn fill<S: Stage>(stage: Pin<&mut S>, waiting: &mut Option<S::Item>, cx: &mut Context<'_>) -> bool {
+    if waiting.is_some() {
+        return true;
     }
-    let _ = stage.poll_progress(cx);
-    Poll::Ready(Some(()))
+    match stage.poll_next(cx) {
+        Poll::Pending => true,
+        Poll::Ready(item) => {
+            *waiting = item;
+            waiting.is_some()
+        }
+    }
 }
 
 impl<A: Stage, B: Stage> Stage for Zip<A, B> {
@@ -84,28 +81,26 @@ impl<A: Stage, B: Stage> Stage for Zip<A, B> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
-        let (Some(input), Some(other)) = (
-            this.input.as_mut().as_pin_mut(),
-            this.other.as_mut().as_pin_mut(),
-        ) else {
+        let (Some(mut input), Some(mut other)) =
+            (this.input.as_mut().as_pin_mut(), this.other.as_mut().as_pin_mut())
+        else {
             return Poll::Ready(None);
         };
-        let left = fill(input, this.left, cx);
-        let right = match left {
-            Poll::Ready(None) => Poll::Pending,
-            _ => fill(other, this.right, cx),
-        };
-        if left == Poll::Ready(None) || right == Poll::Ready(None) {
+        if !fill(input.as_mut(), this.left, cx) || !fill(other.as_mut(), this.right, cx) {
             this.input.set(None);
             this.other.set(None);
             *this.left = None;
             *this.right = None;
             return Poll::Ready(None);
         }
-        if left.is_pending() || right.is_pending() {
-            return Poll::Pending;
+        // Whoever is ahead has to wait, but its work in flight must not.
+        match (&this.left, &this.right) {
+            (Some(_), Some(_)) => return Poll::Ready(this.left.take().zip(this.right.take())),
+            (Some(_), None) => drop(input.poll_progress(cx)),
+            (None, Some(_)) => drop(other.poll_progress(cx)),
+            (None, None) => {}
         }
-        Poll::Ready(this.left.take().zip(this.right.take()))
+        Poll::Pending
     }
 
     fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -114,11 +109,7 @@ impl<A: Stage, B: Stage> Stage for Zip<A, B> {
         let other = this.other.as_pin_mut();
         let input = input.is_none_or(|input| input.poll_progress(cx).is_ready());
         let other = other.is_none_or(|other| other.poll_progress(cx).is_ready());
-        if input && other {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if input && other { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -127,10 +118,7 @@ impl<A: Stage, B: Stage> Stage for Zip<A, B> {
         };
         let (input, left) = (input.size_hint(), usize::from(self.left.is_some()));
         let (other, right) = (other.size_hint(), usize::from(self.right.is_some()));
-        let least = input
-            .0
-            .saturating_add(left)
-            .min(other.0.saturating_add(right));
+        let least = input.0.saturating_add(left).min(other.0.saturating_add(right));
         let most = [
             input.1.and_then(|most| most.checked_add(left)),
             other.1.and_then(|most| most.checked_add(right)),
@@ -141,9 +129,7 @@ impl<A: Stage, B: Stage> Stage for Zip<A, B> {
     fn describe(&self, outline: &mut Outline) {
         let input = self.input.as_ref().map(Outline::of);
         let other = self.other.as_ref().map(Outline::of);
-        outline
-            .join("zip", self.site, input.into_iter().chain(other))
-            .holds(Bound::Items(1));
+        outline.join("zip", self.site, input.into_iter().chain(other)).holds(Bound::Items(1));
     }
 }
 
@@ -155,7 +141,7 @@ mod tests {
     use super::*;
     use crate::testing::{items, ms, timeline, timetable};
     use crate::{flow, iter};
-    use futures::{FutureExt, StreamExt};
+    use futures::FutureExt;
     use tokio::sync::Semaphore;
 
     #[test]
@@ -207,10 +193,10 @@ mod tests {
             }
         });
         let slow = iter([1, 1]).map_async(1, async |millis| {
-            iter([()]).delay(ms(millis), 1).count().await;
             let _held = permit.acquire().await.unwrap();
+            iter([()]).delay(ms(millis), 1).count().await;
         });
-        assert_eq!(timeline(fast.zip(slow)).1, 4);
+        assert_eq!(timeline(fast.zip(slow)).1, 5);
     }
 
     #[test]

@@ -44,10 +44,7 @@ struct Slot<Fut: Future> {
 
 impl<Fut: Future> InFlight<Fut> {
     pub(super) fn new(limit: usize, order: Order) -> Self {
-        let slot = |_| Slot {
-            future: Box::pin(None),
-            result: None,
-        };
+        let slot = |_| Slot { future: Box::pin(None), result: None };
         Self {
             order,
             slots: (0..limit).map(slot).collect(),

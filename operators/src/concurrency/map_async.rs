@@ -107,11 +107,7 @@ where
             }
         }
         this.in_flight.drive();
-        if waiting {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
+        if waiting { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
@@ -157,10 +153,7 @@ where
             return (held, Some(held));
         }
         let (least, most) = self.input.size_hint();
-        (
-            least.saturating_add(held),
-            most.and_then(|most| most.checked_add(held)),
-        )
+        (least.saturating_add(held), most.and_then(|most| most.checked_add(held)))
     }
 
     fn describe(&self, outline: &mut Outline) {
@@ -181,7 +174,7 @@ mod tests {
     use super::*;
     use crate::testing::{items, ms, timeline, timetable};
     use crate::{Virtual, iter};
-    use futures::{FutureExt, StreamExt};
+    use futures::FutureExt;
     use tokio::sync::{Mutex, Semaphore};
 
     async fn sleep(millis: u64) {

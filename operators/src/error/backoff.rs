@@ -125,12 +125,7 @@ fn unit(seed: u64, index: u64) -> f64 {
 
 impl fmt::Display for Backoff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            initial,
-            factor,
-            cap,
-            ..
-        } = self;
+        let Self { initial, factor, cap, .. } = self;
         write!(f, "{initial:?} * {factor}, at most {cap:?}")?;
         if self.jitter > 0.0 {
             write!(f, ", jitter {}", self.jitter)?;
@@ -161,11 +156,7 @@ mod tests {
         let backoff = Backoff::exponential(ms(100), 2.0, ms(500));
         assert_eq!(backoff.wait(u64::MAX, 0), Some(ms(500)));
         let none = Backoff::exponential(ms(0), 2.0, ms(500));
-        assert_eq!(
-            none.wait(u64::MAX, 0),
-            Some(ms(500)),
-            "0 * infinity is capped"
-        );
+        assert_eq!(none.wait(u64::MAX, 0), Some(ms(500)), "0 * infinity is capped");
     }
 
     #[test]

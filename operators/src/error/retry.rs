@@ -53,13 +53,7 @@ where
     Flow::from_stage(Retry {
         attempt: None,
         factory,
-        plan: Plan {
-            backoff,
-            row: 0,
-            drawn: 0,
-            up_since: None,
-            alarm: Alarm::new(),
-        },
+        plan: Plan { backoff, row: 0, drawn: 0, up_since: None, alarm: Alarm::new() },
         ended: false,
         budget: Budget::new(),
         site: Location::caller(),
@@ -118,14 +112,11 @@ impl Plan {
 }
 
 impl<F: FnMut() -> Flow<S>, S> Retry<F, S> {
-    /// Ready with an attempt, or with `None` when the flow is over.
-    fn poll_attempt(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<(Pin<&mut Flow<S>>, &mut Plan)>> {
+    /// Ready with whether there is an attempt to poll; if not, the flow is over.
+    fn poll_attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
         let mut this = self.project();
         if *this.ended {
-            return Poll::Ready(None);
+            return Poll::Ready(false);
         }
         if this.attempt.is_none() {
             if this.plan.alarm.deadline().is_some() {
@@ -136,8 +127,7 @@ impl<F: FnMut() -> Flow<S>, S> Retry<F, S> {
             }
             this.attempt.set(Some((this.factory)()));
         }
-        let attempt = this.attempt.as_pin_mut();
-        Poll::Ready(attempt.map(|attempt| (attempt, this.plan)))
+        Poll::Ready(true)
     }
 
     /// Drops the attempt that failed. Gives the error back if it was the last.
@@ -169,7 +159,11 @@ where
     type Item = Result<T, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        while let Some((attempt, plan)) = ready!(self.as_mut().poll_attempt(cx)) {
+        while ready!(self.as_mut().poll_attempt(cx)) {
+            let this = self.as_mut().project();
+            let (Some(attempt), plan) = (this.attempt.as_pin_mut(), this.plan) else {
+                break;
+            };
             match ready!(Stage::poll_next(attempt, cx)) {
                 Some(Ok(item)) => {
                     plan.item_came();
@@ -191,7 +185,11 @@ where
         cx: &mut Context<'_>,
         each: &mut impl FnMut(Self::Item) -> ControlFlow<B>,
     ) -> Poll<ControlFlow<B>> {
-        while let Some((attempt, plan)) = ready!(self.as_mut().poll_attempt(cx)) {
+        while ready!(self.as_mut().poll_attempt(cx)) {
+            let this = self.as_mut().project();
+            let (Some(attempt), plan) = (this.attempt.as_pin_mut(), this.plan) else {
+                break;
+            };
             let drained = attempt.poll_drain(cx, &mut |item| match item {
                 Ok(item) => {
                     plan.item_came();
@@ -204,10 +202,10 @@ where
                     return Poll::Ready(ControlFlow::Break(value));
                 }
                 ControlFlow::Break(Break::Error(error)) => {
-                    if let Some(last) = self.as_mut().failed(error) {
-                        if let broke @ ControlFlow::Break(_) = each(Err(last)) {
-                            return Poll::Ready(broke);
-                        }
+                    if let Some(last) = self.as_mut().failed(error)
+                        && let broke @ ControlFlow::Break(_) = each(Err(last))
+                    {
+                        return Poll::Ready(broke);
                     }
                 }
                 ControlFlow::Continue(()) => self.as_mut().end(),
@@ -252,12 +250,8 @@ mod tests {
     #[test]
     fn it_starts_again_after_growing_waits_until_the_last_error_comes_out() {
         let backoff = Backoff::exponential(ms(10), 2.0, ms(1000)).max_retries(2);
-        let expected = vec![
-            (1, Ok('a')),
-            (1 + 1 + 10 + 1, Ok('a')),
-            (14 + 20 + 1, Ok('a')),
-            (36, Err('x')),
-        ];
+        let expected =
+            vec![(1, Ok('a')), (1 + 1 + 10 + 1, Ok('a')), (14 + 20 + 1, Ok('a')), (36, Err('x'))];
         assert_eq!(timeline(retry(backoff, || flaky(1))), (expected, 36));
     }
 
@@ -272,12 +266,7 @@ mod tests {
 
         let mut ups = [1, 50, 1].into_iter();
         let flow = retry(backoff.reset_after(ms(50)), || flaky(ups.next().unwrap()));
-        let expected = vec![
-            (1, Ok('a')),
-            (13, Ok('a')),
-            (63 + 10 + 1, Ok('a')),
-            (75, Err('x')),
-        ];
+        let expected = vec![(1, Ok('a')), (13, Ok('a')), (63 + 10 + 1, Ok('a')), (75, Err('x'))];
         assert_eq!(timeline(flow), (expected, 75));
     }
 
@@ -305,9 +294,7 @@ mod tests {
 
     #[test]
     fn no_retry_at_all_gives_the_first_error() {
-        let flow = retry(Backoff::constant(ms(1)).max_retries(0), || {
-            iter([Err::<(), _>('x')])
-        });
+        let flow = retry(Backoff::constant(ms(1)).max_retries(0), || iter([Err::<(), _>('x')]));
         assert_eq!(items(flow), [Err('x')]);
     }
 }

@@ -33,22 +33,13 @@ impl<S: Stage> Flow<S> {
     /// assert_eq!(changes.collect::<Vec<_>>().await, [1, 2, 1]);
     /// # });
     /// ```
-    #[doc(alias(
-        "distinct_until_changed",
-        "changes",
-        "drop_repeats",
-        "remove_duplicates"
-    ))]
+    #[doc(alias("distinct_until_changed", "changes", "drop_repeats", "remove_duplicates"))]
     #[track_caller]
     pub fn dedup(self) -> Flow<Dedup<S>>
     where
         S::Item: PartialEq + Clone,
     {
-        Flow::from_stage(Dedup {
-            input: self.into_stage(),
-            last: None,
-            site: Location::caller(),
-        })
+        Flow::from_stage(Dedup { input: self.into_stage(), last: None, site: Location::caller() })
     }
 }
 
@@ -94,11 +85,7 @@ impl<S: Stage<Item: PartialEq + Clone>> Stage for Dedup<S> {
         let this = self.project();
         let last = this.last;
         this.input.poll_drain(cx, &mut |item| {
-            if differs(last, &item) {
-                each(item)
-            } else {
-                ControlFlow::Continue(())
-            }
+            if differs(last, &item) { each(item) } else { ControlFlow::Continue(()) }
         })
     }
 

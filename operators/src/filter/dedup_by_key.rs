@@ -94,11 +94,7 @@ where
         let this = self.project();
         let (key, last) = (this.key, this.last);
         this.input.poll_drain(cx, &mut |item| {
-            if replaces(last, key(&item)) {
-                each(item)
-            } else {
-                ControlFlow::Continue(())
-            }
+            if replaces(last, key(&item)) { each(item) } else { ControlFlow::Continue(()) }
         })
     }
 

@@ -36,11 +36,7 @@ impl<S: Stage> Flow<S> {
     where
         F: FnMut(&S::Item) -> bool,
     {
-        Flow::from_stage(Filter {
-            input: self.into_stage(),
-            keep,
-            site: Location::caller(),
-        })
+        Flow::from_stage(Filter { input: self.into_stage(), keep, site: Location::caller() })
     }
 }
 
@@ -75,11 +71,7 @@ impl<S: Stage, F: FnMut(&S::Item) -> bool> Stage for Filter<S, F> {
         let this = self.project();
         let keep = this.keep;
         this.input.poll_drain(cx, &mut |item| {
-            if keep(&item) {
-                each(item)
-            } else {
-                ControlFlow::Continue(())
-            }
+            if keep(&item) { each(item) } else { ControlFlow::Continue(()) }
         })
     }
 

@@ -36,11 +36,7 @@ impl<S: Stage> Flow<S> {
     where
         F: FnMut(S::Item) -> Option<T>,
     {
-        Flow::from_stage(FilterMap {
-            input: self.into_stage(),
-            f,
-            site: Location::caller(),
-        })
+        Flow::from_stage(FilterMap { input: self.into_stage(), f, site: Location::caller() })
     }
 }
 

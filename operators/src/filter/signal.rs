@@ -48,11 +48,7 @@ impl<F: Future> Signal<F> {
             task: AtomicWaker::new(),
         });
         let waker = Waker::from(bell.clone());
-        Self {
-            future,
-            bell,
-            waker,
-        }
+        Self { future, bell, waker }
     }
 
     /// Whether the future is ready; after that the signal must be dropped. Nobody is woken: who

@@ -33,12 +33,7 @@ impl<S: Stage> Flow<S> {
     #[doc(alias = "drop")]
     #[track_caller]
     pub fn skip(self, n: usize) -> Flow<Skip<S>> {
-        Flow::from_stage(Skip {
-            input: self.into_stage(),
-            n,
-            left: n,
-            site: Location::caller(),
-        })
+        Flow::from_stage(Skip { input: self.into_stage(), n, left: n, site: Location::caller() })
     }
 }
 
@@ -96,10 +91,7 @@ impl<S: Stage> Stage for Skip<S> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let (least, most) = self.input.size_hint();
-        (
-            least.saturating_sub(self.left),
-            most.map(|most| most.saturating_sub(self.left)),
-        )
+        (least.saturating_sub(self.left), most.map(|most| most.saturating_sub(self.left)))
     }
 
     fn describe(&self, outline: &mut Outline) {

@@ -171,9 +171,8 @@ mod tests {
         let owned = Rc::new(());
         let watch = Rc::downgrade(&owned);
         let mut flow = pin!(iter(0..).map(move |x| (x, owned.clone()).0).take(1));
-        let drained = Virtual::new().run(poll_fn(|cx| {
-            flow.as_mut().poll_drain(cx, &mut ControlFlow::Break)
-        }));
+        let drained =
+            Virtual::new().run(poll_fn(|cx| flow.as_mut().poll_drain(cx, &mut ControlFlow::Break)));
         assert_eq!((drained, watch.strong_count()), (ControlFlow::Break(0), 0));
     }
 }

@@ -201,9 +201,7 @@ mod tests {
 
     #[test]
     fn a_signal_that_is_there_from_the_start_lets_nothing_pass() {
-        let flow = iter([1])
-            .inspect(|_| panic!("polled"))
-            .take_until(ready(()));
+        let flow = iter([1]).inspect(|_| panic!("polled")).take_until(ready(()));
         assert!(items(flow).is_empty());
     }
 
@@ -272,10 +270,7 @@ mod tests {
         let input = iter(1..).map(move |x| (x, owned.clone()).0);
         let mut flow = pin!(input.take_until(stopped));
         let mut cx = Context::from_waker(Waker::noop());
-        assert_eq!(
-            Stage::poll_next(flow.as_mut(), &mut cx),
-            Poll::Ready(Some(1))
-        );
+        assert_eq!(Stage::poll_next(flow.as_mut(), &mut cx), Poll::Ready(Some(1)));
         assert!(flow.as_mut().poll_progress(&mut cx).is_pending());
         stop.send(()).unwrap();
         assert!(flow.as_mut().poll_progress(&mut cx).is_ready());

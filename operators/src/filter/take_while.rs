@@ -162,11 +162,7 @@ impl<S: Stage, F: FnMut(&S::Item) -> bool> Stage for TakeWhile<S, F> {
         if let Some(input) = &self.input {
             input.describe(outline);
         }
-        let name = if self.through {
-            "take_through"
-        } else {
-            "take_while"
-        };
+        let name = if self.through { "take_through" } else { "take_while" };
         outline.stage(name, self.site);
     }
 }
@@ -196,10 +192,7 @@ mod tests {
     #[test]
     fn without_an_item_that_fails_everything_passes() {
         assert_eq!(every_way(|| iter(0..4).take_while(|_| true)), [0, 1, 2, 3]);
-        assert_eq!(
-            every_way(|| iter(0..4).take_through(|_| true)),
-            [0, 1, 2, 3]
-        );
+        assert_eq!(every_way(|| iter(0..4).take_through(|_| true)), [0, 1, 2, 3]);
     }
 
     #[test]
@@ -229,9 +222,8 @@ mod tests {
         let watch = Rc::downgrade(&owned);
         let input = iter(5..).map(move |x| (x, owned.clone()).0);
         let mut flow = pin!(input.take_through(|x| *x < 1));
-        let drained = Virtual::new().run(poll_fn(|cx| {
-            flow.as_mut().poll_drain(cx, &mut ControlFlow::Break)
-        }));
+        let drained =
+            Virtual::new().run(poll_fn(|cx| flow.as_mut().poll_drain(cx, &mut ControlFlow::Break)));
         assert_eq!((drained, watch.strong_count()), (ControlFlow::Break(5), 0));
     }
 }

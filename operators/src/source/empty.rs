@@ -17,10 +17,7 @@ use crate::{Flow, Outline, Site, Stage};
 #[doc(alias = "empty_flow")]
 #[track_caller]
 pub fn empty<T>() -> Flow<Empty<T>> {
-    Flow::from_stage(Empty {
-        item: PhantomData,
-        site: Location::caller(),
-    })
+    Flow::from_stage(Empty { item: PhantomData, site: Location::caller() })
 }
 
 /// The stage behind [`empty`].

@@ -91,18 +91,8 @@ pub struct Interval {
 
 impl Interval {
     fn new(start: Option<Timestamp>, period: Duration, missed: Missed, site: Site) -> Self {
-        assert!(
-            !period.is_zero(),
-            "interval: the period must not be zero, at {site}"
-        );
-        Self {
-            start,
-            period,
-            missed,
-            alarm: Alarm::for_source(),
-            budget: Budget::new(),
-            site,
-        }
+        assert!(!period.is_zero(), "interval: the period must not be zero, at {site}");
+        Self { start, period, missed, alarm: Alarm::for_source(), budget: Budget::new(), site }
     }
 
     fn after(&mut self, tick: Timestamp) -> Timestamp {

@@ -17,10 +17,7 @@ use crate::{Flow, Outline, Site, Stage};
 #[doc(alias("pending", "nothing"))]
 #[track_caller]
 pub fn never<T>() -> Flow<Never<T>> {
-    Flow::from_stage(Never {
-        item: PhantomData,
-        site: Location::caller(),
-    })
+    Flow::from_stage(Never { item: PhantomData, site: Location::caller() })
 }
 
 /// The stage behind [`never`].

@@ -17,10 +17,7 @@ use crate::{Bound, Flow, Outline, Site, Stage};
 #[doc(alias("just", "of", "single", "fail", "throw_error"))]
 #[track_caller]
 pub fn once<T>(item: T) -> Flow<Once<T>> {
-    Flow::from_stage(Once {
-        item: Some(item),
-        site: Location::caller(),
-    })
+    Flow::from_stage(Once { item: Some(item), site: Location::caller() })
 }
 
 /// The stage behind [`once`].

@@ -37,10 +37,7 @@ impl<S: Stage> Flow<S> {
     where
         C: Default + Extend<S::Item>,
     {
-        Collect {
-            flow: self,
-            collection: Some(C::default()),
-        }
+        Collect { flow: self, collection: Some(C::default()) }
     }
 }
 
@@ -61,10 +58,7 @@ impl<S: Stage, C: Extend<S::Item>> Future for Collect<S, C> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C> {
         let this = self.project();
         if let Some(collection) = this.collection {
-            ready!(
-                this.flow
-                    .poll_each(cx, |item| collection.extend(Some(item)))
-            );
+            ready!(this.flow.poll_each(cx, |item| collection.extend(Some(item))));
         }
         match this.collection.take() {
             Some(collection) => Poll::Ready(collection),

@@ -29,10 +29,7 @@ impl<S: Stage> Flow<S> {
     /// # });
     /// ```
     pub fn count(self) -> Count<S> {
-        Count {
-            flow: self,
-            items: 0,
-        }
+        Count { flow: self, items: 0 }
     }
 }
 

@@ -36,11 +36,7 @@ impl<S: Stage> Flow<S> {
     where
         F: FnMut(A, S::Item) -> A,
     {
-        Fold {
-            flow: self,
-            accumulated: Some(init),
-            f,
-        }
+        Fold { flow: self, accumulated: Some(init), f }
     }
 }
 

@@ -40,11 +40,7 @@ impl<S: Stage> Flow<S> {
         F: FnMut(S::Item) -> Fut,
         Fut: Future<Output = ()>,
     {
-        ForEachAsync {
-            flow: self,
-            body,
-            running: None,
-        }
+        ForEachAsync { flow: self, body, running: None }
     }
 }
 

@@ -44,11 +44,7 @@ impl<S: Stage> Flow<S> {
     where
         Si: Sink<S::Item>,
     {
-        Forward {
-            flow: Some(self),
-            sink: Some(sink),
-            unsent: None,
-        }
+        Forward { flow: Some(self), sink: Some(sink), unsent: None }
     }
 }
 
@@ -203,11 +199,7 @@ mod tests {
 
     fn sent<S: Stage<Item = char>>(flow: Flow<S>, pace: u64) -> Vec<(i64, String)> {
         let log = RefCell::default();
-        let sink = Slow {
-            log: &log,
-            busy: Alarm::new(),
-            pace,
-        };
+        let sink = Slow { log: &log, busy: Alarm::new(), pace };
         let Ok(()) = Virtual::new().run(flow.forward(sink));
         log.take()
     }
@@ -234,12 +226,7 @@ mod tests {
     #[test]
     fn the_sink_sets_the_pace_and_gets_every_item() {
         let log = sent(iter(['a', 'b', 'c']), 10);
-        let expected = [
-            line(0, "a"),
-            line(10, "b"),
-            line(20, "c"),
-            line(20, "close"),
-        ];
+        let expected = [line(0, "a"), line(10, "b"), line(20, "c"), line(20, "close")];
         assert_eq!(log, expected);
     }
 

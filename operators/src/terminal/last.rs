@@ -31,10 +31,7 @@ impl<S: Stage> Flow<S> {
     /// ```
     #[doc(alias("run_last", "last_value"))]
     pub fn last(self) -> Last<S> {
-        Last {
-            flow: self,
-            latest: None,
-        }
+        Last { flow: self, latest: None }
     }
 }
 
@@ -54,9 +51,7 @@ impl<S: Stage> Future for Last<S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let latest = this.latest;
-        this.flow
-            .poll_each(cx, |item| *latest = Some(item))
-            .map(|()| latest.take())
+        this.flow.poll_each(cx, |item| *latest = Some(item)).map(|()| latest.take())
     }
 }
 

@@ -46,13 +46,7 @@ impl<S: Stage> Flow<S> {
     /// let sizes = batches.fold(Vec::new(), |mut all, batch| { all.push(batch.len()); all });
     /// assert_eq!(Virtual::new().run(sizes), [4, 4, 2]);
     /// ```
-    #[doc(alias(
-        "buffer_timeout",
-        "buffer_time",
-        "grouped_within",
-        "group_within",
-        "batch"
-    ))]
+    #[doc(alias("buffer_timeout", "buffer_time", "grouped_within", "group_within", "batch"))]
     #[track_caller]
     pub fn chunks_timeout(self, size: usize, after: Duration) -> Flow<ChunksTimeout<S>> {
         let site = Location::caller();
@@ -100,11 +94,7 @@ impl<S: Stage> Stage for ChunksTimeout<S> {
                 chunk.reserve(size.min(FIRST_ROOM));
             }
             chunk.push(item);
-            if chunk.len() == size {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if chunk.len() == size { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         match drained {
             Poll::Ready(ControlFlow::Break(())) => this.alarm.clear(),

@@ -46,6 +46,7 @@ impl<S: Stage> Flow<S> {
             quiet,
             waiting: None,
             alarm: Alarm::new(),
+            ended: false,
             site: Location::caller(),
         })
     }
@@ -61,6 +62,7 @@ pub struct Debounce<S: Stage> {
     waiting: Option<S::Item>,
     /// When the item that waits may go. Set while there is one.
     alarm: Alarm,
+    ended: bool,
     site: Site,
 }
 
@@ -69,9 +71,13 @@ impl<S: Stage> Stage for Debounce<S> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let mut this = self.project();
+        if *this.ended {
+            return Poll::Ready(None);
+        }
         let mut came = false;
         while let Poll::Ready(item) = this.input.as_mut().poll_next(cx) {
             if item.is_none() {
+                *this.ended = true;
                 return Poll::Ready(this.waiting.take());
             }
             *this.waiting = item;
@@ -94,13 +100,7 @@ impl<S: Stage> Stage for Debounce<S> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let waiting = usize::from(self.waiting.is_some());
-        (
-            waiting,
-            self.input
-                .size_hint()
-                .1
-                .and_then(|most| most.checked_add(waiting)),
-        )
+        (waiting, self.input.size_hint().1.and_then(|most| most.checked_add(waiting)))
     }
 
     fn describe(&self, outline: &mut Outline) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project::pin_project;
@@ -104,16 +104,18 @@ impl<S: Stage> Stage for Delay<S> {
         self.as_mut().fill(cx);
         let this = self.project();
         let Some((due, _)) = this.waiting.front() else {
-            return if *this.ended {
-                Poll::Ready(None)
-            } else {
-                Poll::Pending
-            };
+            return if *this.ended { Poll::Ready(None) } else { Poll::Pending };
         };
         if this.alarm.deadline() != Some(*due) {
             this.alarm.set(*due);
         }
-        ready!(this.alarm.poll(cx));
+        if this.alarm.poll(cx).is_pending() {
+            if this.waiting.len() == this.capacity.get() {
+                // The input was not asked, so what is in flight above goes on only if it is driven.
+                let _ = this.input.poll_progress(cx);
+            }
+            return Poll::Pending;
+        }
         Poll::Ready(this.waiting.pop_front().map(|(_, item)| item))
     }
 
@@ -125,10 +127,7 @@ impl<S: Stage> Stage for Delay<S> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let (least, most) = self.input.size_hint();
         let waiting = self.waiting.len();
-        (
-            least.saturating_add(waiting),
-            most.and_then(|most| most.checked_add(waiting)),
-        )
+        (least.saturating_add(waiting), most.and_then(|most| most.checked_add(waiting)))
     }
 
     fn describe(&self, outline: &mut Outline) {

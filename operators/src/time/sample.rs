@@ -69,10 +69,7 @@ impl<S: Stage> Flow<S> {
     #[track_caller]
     pub fn sample_with(self, period: Duration, on_end: OnEnd) -> Flow<Sample<S>> {
         let site = Location::caller();
-        assert!(
-            !period.is_zero(),
-            "sample: the period must not be zero, at {site}"
-        );
+        assert!(!period.is_zero(), "sample: the period must not be zero, at {site}");
         Flow::from_stage(Sample {
             input: self.into_stage(),
             period,

@@ -22,11 +22,7 @@ mod tests {
     fn the_next_tick_lies_at_or_after_the_instant_but_after_the_origin() {
         let (at, origin) = (Timestamp::from_millis, Timestamp::from_millis(3));
         for (instant, tick) in [(0, 13), (3, 13), (4, 13), (13, 13), (14, 23), (103, 103)] {
-            assert_eq!(
-                next_tick(origin, ms(10), at(instant)),
-                at(tick),
-                "at {instant}"
-            );
+            assert_eq!(next_tick(origin, ms(10), at(instant)), at(tick), "at {instant}");
         }
     }
 }

@@ -70,19 +70,10 @@ impl<S: Stage> Flow<S> {
     #[track_caller]
     pub fn throttle(self, period: Duration, edges: Edges) -> Flow<Throttle<S>> {
         let site = Location::caller();
-        assert!(
-            !period.is_zero(),
-            "throttle: the period must not be zero, at {site}"
-        );
+        assert!(!period.is_zero(), "throttle: the period must not be zero, at {site}");
         Flow::from_stage(Throttle {
             input: self.into_stage(),
-            window: Window {
-                period,
-                edges,
-                end: None,
-                waiting: None,
-                alarm: Alarm::new(),
-            },
+            window: Window { period, edges, end: None, waiting: None, alarm: Alarm::new() },
             ended: false,
             site,
         })
@@ -120,16 +111,16 @@ impl<T> Window<T> {
             return None;
         }
         let now = *turn.get_or_insert_with(|| self.alarm.now());
-        let open = self.end.filter(|end| now < *end);
-        if open.is_none() && self.edges != Edges::Trailing {
-            self.open();
-            return Some(item);
+        let is_open = self.end.is_some_and(|end| now < end);
+        if !is_open {
+            *turn = Some(self.open());
+            if self.edges != Edges::Trailing {
+                return Some(item);
+            }
         }
-        if self.edges != Edges::Leading {
-            let end = match open {
-                Some(end) => end,
-                None => self.open(),
-            };
+        if self.edges != Edges::Leading
+            && let Some(end) = self.end
+        {
             self.alarm.set(end);
             self.waiting = Some(item);
         }
@@ -148,7 +139,9 @@ impl<T> Window<T> {
 
     /// Begins a window at the present, which is read anew: the turn may have been a long one.
     fn open(&mut self) -> Timestamp {
-        *self.end.insert(self.alarm.now() + self.period)
+        let now = self.alarm.now();
+        self.end = Some(now + self.period);
+        now
     }
 }
 
@@ -185,30 +178,24 @@ impl<S: Stage> Stage for Throttle<S> {
         if !*this.ended {
             let mut turn = None;
             let drained =
-                this.input
-                    .poll_drain(cx, &mut |item| match window.offer(item, &mut turn) {
-                        Some(item) => each(item),
-                        None => ControlFlow::Continue(()),
-                    });
+                this.input.poll_drain(cx, &mut |item| match window.offer(item, &mut turn) {
+                    Some(item) => each(item),
+                    None => ControlFlow::Continue(()),
+                });
             match drained {
                 Poll::Ready(ControlFlow::Continue(())) => *this.ended = true,
                 Poll::Pending => {}
                 broke => return broke,
             }
         }
-        if window.waiting.is_some() {
-            if let Some(item) = ready!(window.poll_waiting(cx)) {
-                if let broke @ ControlFlow::Break(_) = each(item) {
-                    return Poll::Ready(broke);
-                }
-            }
+        if window.waiting.is_some()
+            && let Some(item) = ready!(window.poll_waiting(cx))
+            && let broke @ ControlFlow::Break(_) = each(item)
+        {
+            return Poll::Ready(broke);
         }
         // Without an item that waits, only the input moves the stage on, and it has the waker.
-        if *this.ended {
-            Poll::Ready(ControlFlow::Continue(()))
-        } else {
-            Poll::Pending
-        }
+        if *this.ended { Poll::Ready(ControlFlow::Continue(())) } else { Poll::Pending }
     }
 
     fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -106,10 +106,7 @@ impl Silence {
         }
         ready!(self.alarm.poll(cx));
         self.state = State::Reported;
-        Poll::Ready(Elapsed {
-            after: self.after,
-            site: self.site,
-        })
+        Poll::Ready(Elapsed { after: self.after, site: self.site })
     }
 }
 

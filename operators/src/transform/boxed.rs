@@ -1,6 +1,5 @@
 //! `boxed`: a flow whose type says only what it brings.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::Location;
@@ -92,12 +91,13 @@ impl<T> fmt::Debug for Boxed<T> {
 pub(super) trait Erased<T> {
     fn next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>>;
 
-    /// Appends up to `most` items. `Break` if there may be more at once, as of `poll_drain`.
+    /// Fills an empty chunk with up to `most` items, the last one first. `Break` if there may be
+    /// more at once, as of `poll_drain`.
     fn chunk(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         most: usize,
-        chunk: &mut VecDeque<T>,
+        chunk: &mut Vec<T>,
     ) -> Poll<ControlFlow<()>>;
 
     fn progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
@@ -116,16 +116,15 @@ impl<S: Stage> Erased<S::Item> for S {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         most: usize,
-        chunk: &mut VecDeque<S::Item>,
+        chunk: &mut Vec<S::Item>,
     ) -> Poll<ControlFlow<()>> {
-        self.poll_drain(cx, &mut |item| {
-            chunk.push_back(item);
-            if chunk.len() >= most {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        })
+        chunk.reserve(CHUNK);
+        let drained = self.poll_drain(cx, &mut |item| {
+            chunk.push(item);
+            if chunk.len() >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        chunk.reverse();
+        drained
     }
 
     fn progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -144,8 +143,8 @@ impl<S: Stage> Erased<S::Item> for S {
 /// What the stages of `boxed` and `boxed_local` share.
 pub(super) struct Chunked<E: ?Sized, T> {
     stage: Pin<Box<E>>,
-    /// The rest of a chunk: comes before anything else.
-    rest: VecDeque<T>,
+    /// The rest of a chunk, the next item last: comes before anything else.
+    rest: Vec<T>,
     ended: bool,
     /// Needed beside the budget of the source: see [`Budget::left`].
     budget: Budget,
@@ -161,7 +160,7 @@ impl<E: Erased<T> + ?Sized, T> Chunked<E, T> {
     pub(super) fn new(stage: Pin<Box<E>>, name: &'static str) -> Self {
         Self {
             stage,
-            rest: VecDeque::new(),
+            rest: Vec::new(),
             ended: false,
             budget: Budget::new(),
             name,
@@ -174,7 +173,7 @@ impl<E: Erased<T> + ?Sized, T> Stage for Chunked<E, T> {
     type Item = T;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        if let Some(item) = self.rest.pop_front() {
+        if let Some(item) = self.rest.pop() {
             return Poll::Ready(Some(item));
         }
         if self.ended {
@@ -191,7 +190,7 @@ impl<E: Erased<T> + ?Sized, T> Stage for Chunked<E, T> {
         let this = &mut *self;
         let mut pending = false;
         loop {
-            while let Some(item) = this.rest.pop_front() {
+            while let Some(item) = this.rest.pop() {
                 if let broke @ ControlFlow::Break(_) = each(item) {
                     return Poll::Ready(broke);
                 }
@@ -227,17 +226,12 @@ impl<E: Erased<T> + ?Sized, T> Stage for Chunked<E, T> {
             return (rest, Some(rest));
         }
         let (least, most) = self.stage.hint();
-        (
-            least.saturating_add(rest),
-            most.and_then(|most| most.checked_add(rest)),
-        )
+        (least.saturating_add(rest), most.and_then(|most| most.checked_add(rest)))
     }
 
     fn describe(&self, outline: &mut Outline) {
         self.stage.write(outline);
-        outline
-            .stage(self.name, self.site)
-            .holds(Bound::Items(CHUNK));
+        outline.stage(self.name, self.site).holds(Bound::Items(CHUNK));
     }
 }
 
@@ -248,7 +242,7 @@ mod tests {
     use super::*;
     use crate::testing::{items, timeline, timetable};
     use crate::{Virtual, iter};
-    use futures::{FutureExt, StreamExt};
+    use futures::FutureExt;
 
     #[test]
     fn flows_of_different_kinds_stand_in_one_collection() {
@@ -272,11 +266,7 @@ mod tests {
                 let drained = flow.as_mut().poll_drain(cx, &mut |item| {
                     seen.push(item);
                     left -= 1;
-                    if left == 0 {
-                        ControlFlow::Break(())
-                    } else {
-                        ControlFlow::Continue(())
-                    }
+                    if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 });
                 match drained {
                     Poll::Pending => return Poll::Pending,
@@ -284,10 +274,7 @@ mod tests {
                     Poll::Ready(ControlFlow::Break(())) => {}
                 }
                 let (least, most) = Stage::size_hint(&*flow);
-                assert_eq!(
-                    (least, most),
-                    (2_000 - seen.len(), Some(2_000 - seen.len()))
-                );
+                assert_eq!((least, most), (2_000 - seen.len(), Some(2_000 - seen.len())));
                 match Stage::poll_next(flow.as_mut(), cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(None) => return Poll::Ready(()),
@@ -303,9 +290,7 @@ mod tests {
     fn a_consumer_that_polls_gets_each_item_as_it_is_made() {
         let made = std::rc::Rc::new(Cell::new(0));
         let count = made.clone();
-        let mut flow = iter(0..10)
-            .map(move |_| count.set(count.get() + 1))
-            .boxed_local();
+        let mut flow = iter(0..10).map(move |_| count.set(count.get() + 1)).boxed_local();
         let _ = flow.next().now_or_never();
         assert_eq!(made.get(), 1);
     }
@@ -319,10 +304,7 @@ mod tests {
     #[test]
     fn the_outline_shows_what_is_in_the_box() {
         let text = iter(0..3).map(|x| x).boxed().outline().to_string();
-        let names: Vec<_> = text
-            .lines()
-            .filter_map(|line| line.split(' ').next())
-            .collect();
+        let names: Vec<_> = text.lines().filter_map(|line| line.split(' ').next()).collect();
         assert_eq!(names, ["iter", "map", "boxed", "in"]);
         assert!(text.ends_with("in all: holds 256 items"), "{text}");
     }

@@ -36,10 +36,7 @@ impl<S: Stage> Flow<S> {
     where
         S: 'static,
     {
-        Flow::from_stage(BoxedLocal(Chunked::new(
-            Box::pin(self.into_stage()),
-            "boxed_local",
-        )))
+        Flow::from_stage(BoxedLocal(Chunked::new(Box::pin(self.into_stage()), "boxed_local")))
     }
 }
 

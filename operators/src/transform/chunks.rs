@@ -112,12 +112,10 @@ impl<S: Stage> Stage for Chunks<S> {
         let this = self.project();
         let (size, chunk) = (*this.size, this.chunk);
         if !*this.ended {
-            let drained = this
-                .input
-                .poll_drain(cx, &mut |item| match fill(chunk, size, item) {
-                    Some(full) => each(full),
-                    None => ControlFlow::Continue(()),
-                });
+            let drained = this.input.poll_drain(cx, &mut |item| match fill(chunk, size, item) {
+                Some(full) => each(full),
+                None => ControlFlow::Continue(()),
+            });
             if let broke @ ControlFlow::Break(_) = ready!(drained) {
                 return Poll::Ready(broke);
             }

@@ -33,11 +33,7 @@ impl<S: Stage> Flow<S> {
     #[doc(alias("zip_with_index", "with_index", "index"))]
     #[track_caller]
     pub fn enumerate(self) -> Flow<Enumerate<S>> {
-        Flow::from_stage(Enumerate {
-            input: self.into_stage(),
-            next: 0,
-            site: Location::caller(),
-        })
+        Flow::from_stage(Enumerate { input: self.into_stage(), next: 0, site: Location::caller() })
     }
 }
 

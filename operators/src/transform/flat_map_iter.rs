@@ -35,12 +35,7 @@ impl<S: Stage> Flow<S> {
     /// assert_eq!(words.collect::<Vec<_>>().await, ["a", "b", "c"]);
     /// # });
     /// ```
-    #[doc(alias(
-        "flat_map_iterable",
-        "map_concat",
-        "concat_map_iterable",
-        "select_many"
-    ))]
+    #[doc(alias("flat_map_iterable", "map_concat", "concat_map_iterable", "select_many"))]
     #[track_caller]
     pub fn flat_map_iter<F, I>(self, f: F) -> Flow<FlatMapIter<S, F, I::IntoIter>>
     where
@@ -137,10 +132,9 @@ where
                 ControlFlow::Break(Stop::Spent)
             };
             let drained = match carried.map_or(ControlFlow::Continue(()), &mut through) {
-                ControlFlow::Continue(()) => this
-                    .input
-                    .as_mut()
-                    .poll_drain(cx, &mut |item| through(f(item).into_iter())),
+                ControlFlow::Continue(()) => {
+                    this.input.as_mut().poll_drain(cx, &mut |item| through(f(item).into_iter()))
+                }
                 broke @ ControlFlow::Break(_) => Poll::Ready(broke),
             };
             match drained {
@@ -177,9 +171,7 @@ where
 
     fn describe(&self, outline: &mut Outline) {
         self.input.describe(outline);
-        outline
-            .stage("flat_map_iter", self.site)
-            .holds(Bound::Items(1));
+        outline.stage("flat_map_iter", self.site).holds(Bound::Items(1));
     }
 }
 
@@ -217,10 +209,7 @@ mod tests {
             assert!(yields(iter(repeat(1)).flat_map_iter(|_| empty())));
             let mut pulled = pin!(iter(repeat(1)).flat_map_iter(|_| empty::<u8>()));
             let mut cx = Context::from_waker(Waker::noop());
-            assert!(matches!(
-                Stage::poll_next(pulled.as_mut(), &mut cx),
-                Poll::Pending
-            ));
+            assert!(matches!(Stage::poll_next(pulled.as_mut(), &mut cx), Poll::Pending));
         });
     }
 }

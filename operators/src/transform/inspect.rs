@@ -38,11 +38,7 @@ impl<S: Stage> Flow<S> {
     where
         F: FnMut(&S::Item),
     {
-        Flow::from_stage(Inspect {
-            input: self.into_stage(),
-            look,
-            site: Location::caller(),
-        })
+        Flow::from_stage(Inspect { input: self.into_stage(), look, site: Location::caller() })
     }
 }
 
@@ -61,9 +57,7 @@ impl<S: Stage, F: FnMut(&S::Item)> Stage for Inspect<S, F> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let this = self.project();
-        this.input
-            .poll_next(cx)
-            .map(|item| item.inspect(|item| (this.look)(item)))
+        this.input.poll_next(cx).map(|item| item.inspect(|item| (this.look)(item)))
     }
 
     fn poll_drain<B>(

@@ -36,11 +36,7 @@ impl<S: Stage> Flow<S> {
     where
         F: FnMut(S::Item) -> T,
     {
-        Flow::from_stage(Map {
-            input: self.into_stage(),
-            f,
-            site: Location::caller(),
-        })
+        Flow::from_stage(Map { input: self.into_stage(), f, site: Location::caller() })
     }
 }
 

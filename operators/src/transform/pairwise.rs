@@ -91,11 +91,10 @@ impl<S: Stage<Item: Clone>> Stage for Pairwise<S> {
     ) -> Poll<ControlFlow<B>> {
         let this = self.project();
         let previous = this.previous;
-        this.input
-            .poll_drain(cx, &mut |item| match pair(previous, item) {
-                Some(made) => each(made),
-                None => ControlFlow::Continue(()),
-            })
+        this.input.poll_drain(cx, &mut |item| match pair(previous, item) {
+            Some(made) => each(made),
+            None => ControlFlow::Continue(()),
+        })
     }
 
     fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -105,10 +104,7 @@ impl<S: Stage<Item: Clone>> Stage for Pairwise<S> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let (least, most) = self.input.size_hint();
         let unpaired = usize::from(self.previous.is_none());
-        (
-            least.saturating_sub(unpaired),
-            most.map(|most| most.saturating_sub(unpaired)),
-        )
+        (least.saturating_sub(unpaired), most.map(|most| most.saturating_sub(unpaired)))
     }
 
     fn describe(&self, outline: &mut Outline) {

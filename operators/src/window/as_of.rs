@@ -21,28 +21,19 @@ impl AsOf {
     /// The last item at or before the time of the left one. Of several at one instant the last to
     /// arrive wins.
     pub const fn backward() -> Self {
-        Self {
-            strict: false,
-            tolerance: None,
-        }
+        Self { strict: false, tolerance: None }
     }
 
     /// Only items strictly before the left one.
     #[must_use]
     pub const fn strict(self) -> Self {
-        Self {
-            strict: true,
-            ..self
-        }
+        Self { strict: true, ..self }
     }
 
     /// Only items at most this much older than the left one.
     #[must_use]
     pub const fn within(self, tolerance: Duration) -> Self {
-        Self {
-            tolerance: Some(tolerance),
-            ..self
-        }
+        Self { tolerance: Some(tolerance), ..self }
     }
 }
 
@@ -63,7 +54,7 @@ impl<S: Stage<Item = Timed<L>>, L> Flow<S> {
     ///   pass in order.
     /// - **Backpressures** the right side when it is ahead of the left, the left side while the
     ///   right one is behind.
-    /// - **Ends** when the left input has ended.
+    /// - **Ends** when the left input has ended; the right one is dropped then.
     /// - **On error**: nothing here can fail.
     /// - **Holds** 3 items: one on the left, and on the right the last match and the next one.
     /// - **Cost**: a clone of the match for each item; no allocation, no clock read.
@@ -87,8 +78,8 @@ impl<S: Stage<Item = Timed<L>>, L> Flow<S> {
         T: Clone,
     {
         Flow::from_stage(AsOfJoin {
-            left: self.into_stage(),
-            right,
+            left: Some(self.into_stage()),
+            right: Some(right),
             which,
             waiting: None,
             left_reached: Timestamp::MIN,
@@ -104,10 +95,12 @@ impl<S: Stage<Item = Timed<L>>, L> Flow<S> {
 #[pin_project]
 #[derive(Debug)]
 pub struct AsOfJoin<S, R, L, T> {
+    /// `None` once it has ended.
     #[pin]
-    left: S,
+    left: Option<S>,
+    /// `None` once it, or the left side, has ended.
     #[pin]
-    right: Flow<R>,
+    right: Option<Flow<R>>,
     which: AsOf,
     /// The left item that waits for the right side to come past it.
     waiting: Option<(Timestamp, L)>,
@@ -120,6 +113,21 @@ pub struct AsOfJoin<S, R, L, T> {
     /// The time that no further right item precedes; `MAX` once the right side has ended.
     right_reached: Timestamp,
     site: Site,
+}
+
+/// The next of one side, which is dropped at its end.
+fn poll_side<S: Stage>(
+    mut side: Pin<&mut Option<S>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<S::Item>> {
+    let Some(stage) = side.as_mut().as_pin_mut() else {
+        return Poll::Ready(None);
+    };
+    let next = ready!(stage.poll_next(cx));
+    if next.is_none() {
+        side.set(None);
+    }
+    Poll::Ready(next)
 }
 
 impl<S, R, L, T> AsOfJoin<S, R, L, T>
@@ -138,7 +146,7 @@ where
                     return Poll::Ready(());
                 }
                 None if !precedes(*this.right_reached) => return Poll::Ready(()),
-                None => match ready!(Stage::poll_next(this.right.as_mut(), cx)) {
+                None => match ready!(poll_side(this.right.as_mut(), cx)) {
                     Some(Timed::Item(time, item)) => *this.ahead = Some((time, item)),
                     Some(Timed::Watermark(time)) => {
                         *this.right_reached = (*this.right_reached).max(time);
@@ -161,24 +169,25 @@ where
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             if let Some((time, _)) = self.waiting {
-                ready!(self.as_mut().advance(time, cx));
+                let advanced = self.as_mut().advance(time, cx);
                 let this = self.as_mut().project();
+                if advanced.is_pending() {
+                    // The left side is not asked meanwhile, but what is in flight there goes on.
+                    let _ = this.left.as_pin_mut().map(|left| left.poll_progress(cx));
+                    return Poll::Pending;
+                }
                 let Some((time, left)) = this.waiting.take() else {
                     continue;
                 };
                 let right = this.known.as_ref().filter(|(known, _)| {
                     // A late left item may find the right side past its time.
-                    *known <= time
-                        && this
-                            .which
-                            .tolerance
-                            .is_none_or(|most| time - *known <= most)
+                    *known <= time && this.which.tolerance.is_none_or(|most| time - *known <= most)
                 });
                 let right = right.map(|(_, item)| item.clone());
                 return Poll::Ready(Some(Timed::Item(time, (left, right))));
             }
-            let this = self.as_mut().project();
-            match this.left.poll_next(cx) {
+            let mut this = self.as_mut().project();
+            match poll_side(this.left, cx) {
                 Poll::Ready(Some(Timed::Item(time, item))) => {
                     *this.waiting = Some((time, item));
                 }
@@ -186,12 +195,20 @@ where
                     *this.left_reached = (*this.left_reached).max(time);
                     return Poll::Ready(Some(Timed::Watermark(time)));
                 }
-                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(None) => {
+                    this.right.set(None);
+                    *this.known = None;
+                    *this.ahead = None;
+                    return Poll::Ready(None);
+                }
                 Poll::Pending => {
                     // What is not ahead of the left side can be taken already: a busy right side
                     // is not held up by a silent left one.
                     let until = self.left_reached;
-                    let _ = self.as_mut().advance(until, cx);
+                    if self.as_mut().advance(until, cx).is_ready() {
+                        let right = self.as_mut().project().right;
+                        let _ = right.as_pin_mut().map(|right| right.poll_progress(cx));
+                    }
                     return Poll::Pending;
                 }
             }
@@ -200,25 +217,23 @@ where
 
     fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        let left = this.left.poll_progress(cx);
-        let right = this.right.poll_progress(cx);
-        ready!(left);
-        right
+        let left = this.left.as_pin_mut().map(|left| left.poll_progress(cx));
+        let right = this.right.as_pin_mut().map(|right| right.poll_progress(cx));
+        ready!(left.unwrap_or(Poll::Ready(())));
+        right.unwrap_or(Poll::Ready(()))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let (least, most) = self.left.size_hint();
+        let (least, most) = self.left.as_ref().map_or((0, Some(0)), Stage::size_hint);
         let waiting = usize::from(self.waiting.is_some());
-        (
-            least.saturating_add(waiting),
-            most.and_then(|most| most.checked_add(waiting)),
-        )
+        (least.saturating_add(waiting), most.and_then(|most| most.checked_add(waiting)))
     }
 
     fn describe(&self, outline: &mut Outline) {
-        self.left.describe(outline);
+        let left = self.left.as_ref().map(Outline::of);
+        let right = self.right.as_ref().map(Outline::of);
         outline
-            .join("as_of", self.site, [Outline::of(&self.right)])
+            .join("as_of", self.site, left.into_iter().chain(right))
             .parameter("which", format_args!("{:?}", self.which))
             .holds(Bound::Items(3));
     }
@@ -243,10 +258,7 @@ mod tests {
     #[test]
     fn an_equal_time_matches_unless_the_join_is_strict() {
         assert_eq!(pairs(&[2], &[1, 2, 3], AsOf::backward()), [(2, Some(2))]);
-        assert_eq!(
-            pairs(&[2], &[1, 2, 3], AsOf::backward().strict()),
-            [(2, Some(1))]
-        );
+        assert_eq!(pairs(&[2], &[1, 2, 3], AsOf::backward().strict()), [(2, Some(1))]);
     }
 
     #[test]
@@ -259,10 +271,7 @@ mod tests {
     fn of_several_right_items_at_one_instant_the_last_to_arrive_wins() {
         let left = iter([5]).event_time(time, Duration::ZERO);
         let right = iter([(5, 'x'), (5, 'y')]).event_time(|x| time(&x.0), Duration::ZERO);
-        assert_eq!(
-            items(left.as_of(right, AsOf::backward()).values()),
-            [(5, Some((5, 'y')))]
-        );
+        assert_eq!(items(left.as_of(right, AsOf::backward()).values()), [(5, Some((5, 'y')))]);
     }
 
     #[test]
@@ -274,11 +283,7 @@ mod tests {
                 .event_time(time, Duration::ZERO)
                 .as_of(right.event_time(time, Duration::ZERO), AsOf::backward())
                 .values();
-            let pairs: Vec<_> = timeline(joined)
-                .0
-                .into_iter()
-                .map(|(_, pair)| pair)
-                .collect();
+            let pairs: Vec<_> = timeline(joined).0.into_iter().map(|(_, pair)| pair).collect();
             assert_eq!(pairs, [(2, Some(1)), (4, Some(4)), (6, Some(5))]);
         }
     }

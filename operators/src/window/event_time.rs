@@ -115,11 +115,7 @@ impl<S: Stage, F: FnMut(&S::Item) -> Timestamp> Stage for EventTime<S, F> {
                 *due = moved;
                 return broke;
             }
-            if moved {
-                each(Timed::Watermark(*watermark))
-            } else {
-                ControlFlow::Continue(())
-            }
+            if moved { each(Timed::Watermark(*watermark)) } else { ControlFlow::Continue(()) }
         })
     }
 
@@ -167,16 +163,8 @@ mod tests {
         let times = iter([4]).event_time(|s| Timestamp::from_secs(*s), Duration::from_secs(1));
         let mut times = std::pin::pin!(times);
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        assert!(
-            times
-                .as_mut()
-                .poll_drain(&mut cx, &mut |_| ControlFlow::Break(()))
-                .is_ready()
-        );
+        assert!(times.as_mut().poll_drain(&mut cx, &mut |_| ControlFlow::Break(())).is_ready());
         let next = Stage::poll_next(times, &mut cx);
-        assert_eq!(
-            next,
-            Poll::Ready(Some(Timed::Watermark(Timestamp::from_secs(3))))
-        );
+        assert_eq!(next, Poll::Ready(Some(Timed::Watermark(Timestamp::from_secs(3)))));
     }
 }

@@ -80,10 +80,7 @@ impl<S: Stage<Item = Timed<T>>, T> Flow<S> {
         aggregate: A,
     ) -> Flow<Tumbling<S, A, A::State>> {
         let site = Location::caller();
-        assert!(
-            !length.is_zero(),
-            "tumbling: the length must not be zero, at {site}"
-        );
+        assert!(!length.is_zero(), "tumbling: the length must not be zero, at {site}");
         Flow::from_stage(Tumbling {
             input: self.into_stage(),
             length,
@@ -133,12 +130,7 @@ impl<S, A, W> Tumbling<S, A, W> {
             return;
         }
         // Almost always the last window; a scan from the back finds an earlier one soon.
-        let behind = this
-            .open
-            .iter()
-            .rev()
-            .take_while(|(other, _)| *other > start)
-            .count();
+        let behind = this.open.iter().rev().take_while(|(other, _)| *other > start).count();
         let at = this.open.len() - behind;
         let index = match at.checked_sub(1) {
             Some(found) if this.open[found].0 == start => found,
@@ -214,13 +206,7 @@ where
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let open = self.open.len() + usize::from(self.passing.is_some());
-        (
-            0,
-            self.input
-                .size_hint()
-                .1
-                .and_then(|most| most.checked_mul(2)?.checked_add(open)),
-        )
+        (0, self.input.size_hint().1.and_then(|most| most.checked_mul(2)?.checked_add(open)))
     }
 
     fn describe(&self, outline: &mut Outline) {
@@ -270,11 +256,7 @@ mod tests {
     fn a_window_holds_its_start_and_not_its_end_and_empty_ones_do_not_come() {
         assert_eq!(
             windows(&[0, 9, 10, 45], 0),
-            [
-                (0, vec![0, 9], true, 0),
-                (10, vec![10], true, 0),
-                (40, vec![45], false, 0)
-            ]
+            [(0, vec![0, 9], true, 0), (10, vec![10], true, 0), (40, vec![45], false, 0)]
         );
     }
 
@@ -290,11 +272,7 @@ mod tests {
     fn within_the_disorder_nothing_is_late_and_at_the_end_only_the_last_is_incomplete() {
         assert_eq!(
             windows(&[1, 12, 3, 23, 25], 20),
-            [
-                (0, vec![1, 3], true, 0),
-                (10, vec![12], true, 0),
-                (20, vec![23, 25], false, 0)
-            ]
+            [(0, vec![1, 3], true, 0), (10, vec![12], true, 0), (20, vec![23, 25], false, 0)]
         );
     }
 

@@ -35,10 +35,7 @@ impl<S: Stage<Item = Timed<T>>, T> Flow<S> {
     /// ```
     #[track_caller]
     pub fn values(self) -> Flow<Values<S>> {
-        Flow::from_stage(Values {
-            input: self.into_stage(),
-            site: Location::caller(),
-        })
+        Flow::from_stage(Values { input: self.into_stage(), site: Location::caller() })
     }
 }
 
@@ -70,12 +67,10 @@ impl<S: Stage<Item = Timed<T>>, T> Stage for Values<S> {
         cx: &mut Context<'_>,
         each: &mut impl FnMut(T) -> ControlFlow<B>,
     ) -> Poll<ControlFlow<B>> {
-        self.project()
-            .input
-            .poll_drain(cx, &mut |element| match element {
-                Timed::Item(_, item) => each(item),
-                Timed::Watermark(_) => ControlFlow::Continue(()),
-            })
+        self.project().input.poll_drain(cx, &mut |element| match element {
+            Timed::Item(_, item) => each(item),
+            Timed::Watermark(_) => ControlFlow::Continue(()),
+        })
     }
 
     fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

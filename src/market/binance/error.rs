@@ -33,10 +33,13 @@ pub enum DecodeError {
 
 impl DecodeError {
     pub(super) fn field(field: &'static str, reason: impl Into<String>) -> Self {
-        Self::Field {
-            field,
-            reason: reason.into(),
-        }
+        Self::Field { field, reason: reason.into() }
+    }
+
+    /// Bytes that are not UTF-8, which JSON has to be.
+    pub(super) fn not_text(json: &[u8]) -> Self {
+        let valid = json.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
+        Self::NotJson { reason: "it is not UTF-8".into(), column: valid + 1 }
     }
 
     /// What serde_json found while it read `field`.
@@ -51,10 +54,7 @@ impl DecodeError {
         if error.is_data() {
             Self::field(field, format!("{reason} at column {column}"))
         } else {
-            Self::NotJson {
-                reason: reason.to_owned(),
-                column,
-            }
+            Self::NotJson { reason: reason.to_owned(), column }
         }
     }
 }

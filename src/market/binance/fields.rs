@@ -82,10 +82,7 @@ impl<'de> Visitor<'de> for Message<'_> {
                 }
                 Key::Data if !self.unwrapped => {
                     fields.at = "data";
-                    map.next_value_seed(Message {
-                        fields,
-                        unwrapped: true,
-                    })?;
+                    map.next_value_seed(Message { fields, unwrapped: true })?;
                 }
                 Key::Kind => read(&mut map, &mut fields.at, "e", &mut fields.kind)?,
                 Key::EventTime => read(&mut map, &mut fields.at, "E", &mut fields.event_time)?,
@@ -103,12 +100,7 @@ impl<'de> Visitor<'de> for Message<'_> {
                 Key::BidQuantity => read(&mut map, &mut fields.at, "B", &mut fields.bid_quantity)?,
                 Key::AskQuantity => read(&mut map, &mut fields.at, "A", &mut fields.ask_quantity)?,
                 Key::SnapshotId => {
-                    read(
-                        &mut map,
-                        &mut fields.at,
-                        "lastUpdateId",
-                        &mut fields.snapshot_id,
-                    )?;
+                    read(&mut map, &mut fields.at, "lastUpdateId", &mut fields.snapshot_id)?;
                 }
                 Key::Bids => read(&mut map, &mut fields.at, "bids", &mut fields.bids)?,
                 Key::Asks => read(&mut map, &mut fields.at, "asks", &mut fields.asks)?,
@@ -221,9 +213,5 @@ struct Partial(Option<String>);
 from_text!(Partial, "the name of a stream", |text: &str| {
     let kind = text.split_once('@').map_or("", |(_, kind)| kind);
     let levels = kind.strip_prefix("depth").unwrap_or_default();
-    Partial(
-        levels
-            .starts_with(|first: char| first.is_ascii_digit())
-            .then(|| kind.to_owned()),
-    )
+    Partial(levels.starts_with(|first: char| first.is_ascii_digit()).then(|| kind.to_owned()))
 });

@@ -56,15 +56,13 @@ use crate::Timestamp;
 ///
 /// [`DecodeError`]: not JSON, a kind that is not decoded, or a field that is missing or wrong.
 pub fn decode(line: u64, received: Timestamp, json: &[u8]) -> Result<MarketEvent, DecodeError> {
-    let mut fields = Fields {
-        at: "message",
-        ..Fields::default()
+    let mut fields = Fields { at: "message", ..Fields::default() };
+    // Checked once for the whole line; serde_json would check every text in it.
+    let Ok(text) = std::str::from_utf8(json) else {
+        return Err(DecodeError::not_text(json));
     };
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let message = Message {
-        fields: &mut fields,
-        unwrapped: false,
-    };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let message = Message { fields: &mut fields, unwrapped: false };
     let read = message.deserialize(&mut deserializer);
     if let Err(error) = read.and_then(|()| deserializer.end()) {
         return Err(match unknown_kind(json) {
@@ -79,18 +77,14 @@ pub fn decode(line: u64, received: Timestamp, json: &[u8]) -> Result<MarketEvent
         Some(Kind::Trade) => fields.trade(received).map(MarketEvent::Trade),
         Some(Kind::Quote) => fields.quote(received).map(MarketEvent::Quote),
         Some(Kind::Depth) => Ok(book(BookMessage::Update(fields.update(line, received)?))),
-        Some(Kind::Unknown(kind)) => Err(DecodeError::UnknownKind {
-            kind: std::mem::take(kind),
-        }),
-        None if fields.snapshot_id.is_some() => Ok(book(BookMessage::Snapshot(
-            fields.snapshot(line, received)?,
-        ))),
+        Some(Kind::Unknown(kind)) => Err(DecodeError::UnknownKind { kind: std::mem::take(kind) }),
+        None if fields.snapshot_id.is_some() => {
+            Ok(book(BookMessage::Snapshot(fields.snapshot(line, received)?)))
+        }
         None if fields.bid_quantity.is_some() || fields.ask_quantity.is_some() => {
             fields.quote(received).map(MarketEvent::Quote)
         }
-        None => Err(DecodeError::UnknownKind {
-            kind: unknown_kind(json).unwrap_or_default(),
-        }),
+        None => Err(DecodeError::UnknownKind { kind: unknown_kind(json).unwrap_or_default() }),
     }
 }
 

@@ -13,10 +13,7 @@ fn refused(json: &str) -> String {
 }
 
 fn level(price: &str, quantity: &str) -> Level {
-    Level {
-        price: price.parse().unwrap(),
-        quantity: quantity.parse().unwrap(),
-    }
+    Level { price: price.parse().unwrap(), quantity: quantity.parse().unwrap() }
 }
 
 fn btcusdt() -> Symbol {
@@ -63,10 +60,7 @@ fn a_spot_quote_has_no_kind_and_no_time() {
     let quote = decoded(json).unwrap().quote().unwrap();
     assert_eq!(quote.time, None);
     assert_eq!(quote.update_id, 5);
-    assert_eq!(
-        (quote.bid, quote.ask),
-        (level("1.5", "2"), level("1.6", "3"))
-    );
+    assert_eq!((quote.bid, quote.ask), (level("1.5", "2"), level("1.6", "3")));
 }
 
 #[test]
@@ -121,39 +115,23 @@ fn other_kinds_are_unknown_and_not_defective() {
     for (kind, json) in [
         ("aggTrade", r#"{"e":"aggTrade","a":5933014,"p":"0.001"}"#),
         ("aggTrade", r#"{"p":17,"a":5933014,"e":"aggTrade"}"#),
-        (
-            "kline",
-            r#"{"stream":"b@kline_1m","data":{"e":"kline","k":{"t":1}}}"#,
-        ),
-        (
-            "ticker@arr",
-            r#"{"stream":"!x@ticker@arr","data":[{"e":"24hrTicker"}]}"#,
-        ),
+        ("kline", r#"{"stream":"b@kline_1m","data":{"e":"kline","k":{"t":1}}}"#),
+        ("ticker@arr", r#"{"stream":"!x@ticker@arr","data":[{"e":"24hrTicker"}]}"#),
         ("ticker@arr", r#"{"data":[1],"stream":"!x@ticker@arr"}"#),
         ("", r#"{"result":null,"id":1}"#),
         ("", "{}"),
     ] {
         let kind = kind.to_owned();
-        assert_eq!(
-            decoded(json),
-            Err(DecodeError::UnknownKind { kind }),
-            "{json}"
-        );
+        assert_eq!(decoded(json), Err(DecodeError::UnknownKind { kind }), "{json}");
     }
 }
 
 #[test]
 fn damaged_json_says_where() {
-    assert_eq!(
-        refused(&TRADE[..40]),
-        "not JSON: EOF while parsing a string at column 40"
-    );
+    assert_eq!(refused(&TRADE[..40]), "not JSON: EOF while parsing a string at column 40");
     assert_eq!(
         refused(&format!("{TRADE}x")),
-        format!(
-            "not JSON: trailing characters at column {}",
-            TRADE.len() + 1
-        )
+        format!("not JSON: trailing characters at column {}", TRADE.len() + 1)
     );
     assert!(matches!(decoded(""), Err(DecodeError::NotJson { .. })));
 }
@@ -161,44 +139,16 @@ fn damaged_json_says_where() {
 #[test]
 fn a_field_that_is_wrong_is_named_and_quoted() {
     for (from, to, message) in [
-        (
-            "61837.63000000",
-            "1.123456789",
-            r#"field "p": "1.123456789" has 9 decimals; at most 8"#,
-        ),
+        ("61837.63000000", "1.123456789", r#"field "p": "1.123456789" has 9 decimals; at most 8"#),
         ("\"0.02000000\"", "\"-1\"", r#"field "q": "-1" is negative"#),
-        (
-            "\"0.02000000\"",
-            "1.5",
-            r#"field "q": invalid type: floating point `1.5`"#,
-        ),
-        (
-            "\"t\":42",
-            "\"t\":-42",
-            r#"field "t": invalid value: integer `-42`"#,
-        ),
-        (
-            "\"t\":42",
-            "\"t\":18446744073709551616",
-            r#"field "t": invalid type: floating point"#,
-        ),
-        (
-            "\"t\":42",
-            "\"t\":42,\"t\":42",
-            r#"field "t": it is there twice"#,
-        ),
+        ("\"0.02000000\"", "1.5", r#"field "q": invalid type: floating point `1.5`"#),
+        ("\"t\":42", "\"t\":-42", r#"field "t": invalid value: integer `-42`"#),
+        ("\"t\":42", "\"t\":18446744073709551616", r#"field "t": invalid type: floating point"#),
+        ("\"t\":42", "\"t\":42,\"t\":42", r#"field "t": it is there twice"#),
         ("\"t\":42,", "", r#"field "t": it is missing"#),
-        (
-            "1723161255342",
-            "1723161255342000",
-            r#"field "T": 1723161255342000 is no time in mill"#,
-        ),
+        ("1723161255342", "1723161255342000", r#"field "T": 1723161255342000 is no time in mill"#),
         ("\"BTCUSDT\"", "\"\"", r#"field "s": "" is not a symbol"#),
-        (
-            "\"m\":true",
-            "\"m\":1",
-            r#"field "m": invalid type: integer `1`"#,
-        ),
+        ("\"m\":true", "\"m\":1", r#"field "m": invalid type: integer `1`"#),
     ] {
         let json = TRADE.replace(from, to);
         assert_ne!(json, TRADE);
@@ -217,10 +167,7 @@ fn a_wrong_level_is_named_by_its_side() {
     );
     assert!(refused(&update(r#"[["1.5"]]"#)).contains("expected a level"));
     assert_eq!(refused(&update("17")), r#"field "a": levels are expected"#);
-    assert_eq!(
-        refused(&update(r#""1.5""#)),
-        r#"field "a": levels are expected"#
-    );
+    assert_eq!(refused(&update(r#""1.5""#)), r#"field "a": levels are expected"#);
 }
 
 #[test]
@@ -232,18 +179,9 @@ fn ids_that_run_backwards_are_refused() {
 
 #[test]
 fn what_is_no_object_is_refused() {
-    for json in [
-        "[]",
-        "17",
-        "null",
-        r#"{"data":17}"#,
-        r#"{"stream":"b@trade","data":[]}"#,
-    ] {
+    for json in ["[]", "17", "null", r#"{"data":17}"#, r#"{"stream":"b@trade","data":[]}"#] {
         let error = decoded(json).unwrap_err();
-        assert!(
-            matches!(error, DecodeError::Field { .. }),
-            "{json}: {error}"
-        );
+        assert!(matches!(error, DecodeError::Field { .. }), "{json}: {error}");
     }
 }
 
@@ -311,7 +249,7 @@ proptest! {
 
     #[test]
     fn prices_and_ids_arrive_as_sent(price in 0_i64.., quantity in 0_i64.., id: u64) {
-        let (price, quantity) = (Price::from_units(price), Quantity::from_units(quantity));
+        let (price, quantity) = (Price::from_units(price), Quantity::from_units(quantity.into()));
         let json = format!(
             r#"{{"e":"trade","s":"B","t":{id},"p":"{price}","q":"{quantity}","T":0,"m":false}}"#
         );

@@ -16,11 +16,7 @@ pub(super) struct Ladder {
 
 impl Ladder {
     pub(super) fn new(side: Side) -> Self {
-        Self {
-            side,
-            ranks: Vec::new(),
-            quantities: Vec::new(),
-        }
+        Self { side, ranks: Vec::new(), quantities: Vec::new() }
     }
 
     /// Puts `level` in the place of what was at its price; a quantity of zero takes that away.

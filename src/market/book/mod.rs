@@ -98,10 +98,7 @@ impl OrderBook {
     #[track_caller]
     pub fn new(capacity: usize) -> Self {
         let site = Location::caller();
-        assert!(
-            capacity > 0,
-            "OrderBook: the capacity must not be zero, at {site}"
-        );
+        assert!(capacity > 0, "OrderBook: the capacity must not be zero, at {site}");
         Self {
             bids: Ladder::new(Side::Buy),
             asks: Ladder::new(Side::Sell),
@@ -131,10 +128,7 @@ impl OrderBook {
             (BookMessage::Snapshot(snapshot), BookState::Live { last_id })
                 if snapshot.last_id <= last_id =>
             {
-                emit(BookEvent::SnapshotIgnored {
-                    line: snapshot.line,
-                    last_id: snapshot.last_id,
-                });
+                emit(BookEvent::SnapshotIgnored { line: snapshot.line, last_id: snapshot.last_id });
             }
             (BookMessage::Snapshot(snapshot), _) => self.sync(snapshot, emit),
         }
@@ -153,19 +147,13 @@ impl OrderBook {
                 update.bids.iter().for_each(|level| self.bids.set(*level));
                 update.asks.iter().for_each(|level| self.asks.set(*level));
                 self.fresh = false;
-                self.state = BookState::Live {
-                    last_id: update.last_id,
-                };
+                self.state = BookState::Live { last_id: update.last_id };
                 emit(BookEvent::Top(self.top(update)));
             }
             Fit::Gap { expected, got } => {
                 self.state = BookState::Gapped { expected, got };
                 let line = update.line;
-                emit(BookEvent::Gapped {
-                    line,
-                    expected,
-                    got,
-                });
+                emit(BookEvent::Gapped { line, expected, got });
                 return false;
             }
         }
@@ -178,10 +166,7 @@ impl OrderBook {
             && let BookMessage::Update(oldest) = &*oldest
         {
             self.overflowed += 1;
-            emit(BookEvent::Overflowed {
-                line: oldest.line,
-                last_id: oldest.last_id,
-            });
+            emit(BookEvent::Overflowed { line: oldest.line, last_id: oldest.last_id });
         }
         self.waiting.push_back(Arc::clone(message));
     }
@@ -200,11 +185,7 @@ impl OrderBook {
                 Fit::Next => break,
                 Fit::Gap { .. } => {
                     let needed = Fit::needed(update);
-                    return emit(BookEvent::SnapshotTooOld {
-                        line,
-                        last_id,
-                        needed,
-                    });
+                    return emit(BookEvent::SnapshotTooOld { line, last_id, needed });
                 }
             }
         }
@@ -256,10 +237,7 @@ impl OrderBook {
     pub fn depth(
         &self,
         levels: usize,
-    ) -> (
-        impl ExactSizeIterator<Item = Level>,
-        impl ExactSizeIterator<Item = Level>,
-    ) {
+    ) -> (impl ExactSizeIterator<Item = Level>, impl ExactSizeIterator<Item = Level>) {
         (self.bids().take(levels), self.asks().take(levels))
     }
 
@@ -275,10 +253,7 @@ impl OrderBook {
 }
 
 fn stale(update: &DepthUpdate) -> BookEvent {
-    BookEvent::Stale {
-        line: update.line,
-        last_id: update.last_id,
-    }
+    BookEvent::Stale { line: update.line, last_id: update.last_id }
 }
 
 #[cfg(test)]

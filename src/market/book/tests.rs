@@ -6,10 +6,7 @@ use crate::market::{Price, Quantity};
 use proptest::prelude::*;
 
 fn level(price: i64, quantity: i64) -> Level {
-    Level {
-        price: Price::from_units(price),
-        quantity: Quantity::from_units(quantity),
-    }
+    Level { price: Price::from_units(price), quantity: Quantity::from_units(quantity.into()) }
 }
 
 /// A spot update whose line is its first id.
@@ -32,10 +29,7 @@ fn futures(previous_id: u64, first_id: u64, last_id: u64) -> Arc<BookMessage> {
     let BookMessage::Update(update) = &*update(first_id, last_id, &[]) else {
         unreachable!();
     };
-    Arc::new(BookMessage::Update(DepthUpdate {
-        previous_id: Some(previous_id),
-        ..update.clone()
-    }))
+    Arc::new(BookMessage::Update(DepthUpdate { previous_id: Some(previous_id), ..update.clone() }))
 }
 
 /// A snapshot with one bid; its line is its last id.
@@ -102,10 +96,7 @@ fn a_hole_stops_the_book_until_a_snapshot_covers_it() {
     let mut book = OrderBook::new(8);
     apply(&mut book, &snapshot(4));
     apply(&mut book, &update(5, 5, &[(101, 1)]));
-    let gap = BookState::Gapped {
-        expected: 6,
-        got: 7,
-    };
+    let gap = BookState::Gapped { expected: 6, got: 7 };
     assert_eq!(apply(&mut book, &update(7, 8, &[(102, 1)])), ["gap 6 7"]);
     assert_eq!(book.state(), gap);
     assert_eq!(book.bids().next(), Some(level(101, 1)));
@@ -123,15 +114,9 @@ fn a_hole_among_waiting_updates_is_found_when_they_are_applied() {
     for (first, last) in [(5, 5), (7, 7), (8, 8)] {
         apply(&mut book, &update(first, last, &[]));
     }
-    assert_eq!(
-        apply(&mut book, &snapshot(4)),
-        ["synced 4", "top 5", "gap 6 7"]
-    );
+    assert_eq!(apply(&mut book, &snapshot(4)), ["synced 4", "top 5", "gap 6 7"]);
     assert_eq!(book.waiting(), 2);
-    assert_eq!(
-        apply(&mut book, &snapshot(8)),
-        ["stale 7", "stale 8", "synced 8"]
-    );
+    assert_eq!(apply(&mut book, &snapshot(8)), ["stale 7", "stale 8", "synced 8"]);
     assert_eq!(book.waiting(), 0);
 }
 
@@ -156,10 +141,7 @@ fn the_oldest_waiting_update_makes_room_and_is_counted() {
     assert_eq!(apply(&mut book, &update(3, 3, &[])), ["overflowed 1"]);
     assert_eq!((book.waiting(), book.overflowed()), (2, 1));
     assert_eq!(apply(&mut book, &snapshot(0)), ["old, needs 1"]);
-    assert_eq!(
-        apply(&mut book, &snapshot(1)),
-        ["synced 1", "top 2", "top 3"]
-    );
+    assert_eq!(apply(&mut book, &snapshot(1)), ["synced 1", "top 2", "top 3"]);
 }
 
 #[test]
@@ -169,10 +151,7 @@ fn futures_chain_by_the_id_of_the_update_before() {
         apply(&mut book, &futures(previous, first, last));
     }
     // Ends in the second: the first is dropped although its last id is only one short.
-    assert_eq!(
-        apply(&mut book, &snapshot(9)),
-        ["stale 5", "synced 9", "top 10", "top 15"]
-    );
+    assert_eq!(apply(&mut book, &snapshot(9)), ["stale 5", "synced 9", "top 10", "top 15"]);
     assert_eq!(apply(&mut book, &futures(15, 20, 21)), ["top 21"]);
     assert_eq!(apply(&mut book, &futures(10, 14, 15)), ["stale 15"]);
     assert_eq!(apply(&mut book, &futures(23, 24, 25)), ["gap 21 23"]);
@@ -184,16 +163,10 @@ fn a_futures_snapshot_may_end_with_an_update_or_between_two() {
     apply(&mut book, &futures(5, 8, 10));
     apply(&mut book, &futures(10, 14, 15));
     let mut other = book.clone();
-    assert_eq!(
-        apply(&mut book, &snapshot(10)),
-        ["synced 10", "top 10", "top 15"]
-    );
+    assert_eq!(apply(&mut book, &snapshot(10)), ["synced 10", "top 10", "top 15"]);
 
     assert_eq!(apply(&mut other, &snapshot(4)), ["old, needs 5"]);
-    assert_eq!(
-        apply(&mut other, &snapshot(5)),
-        ["synced 5", "top 10", "top 15"]
-    );
+    assert_eq!(apply(&mut other, &snapshot(5)), ["synced 5", "top 10", "top 15"]);
 }
 
 #[test]
@@ -225,8 +198,7 @@ struct Venue {
 }
 
 fn levels(side: &Side) -> impl DoubleEndedIterator<Item = Level> {
-    side.iter()
-        .map(|(price, quantity)| level(*price, *quantity))
+    side.iter().map(|(price, quantity)| level(*price, *quantity))
 }
 
 #[derive(Debug, Clone)]
@@ -241,10 +213,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let change = (any::<bool>(), 0_i64..30, 0_i64..4);
-    let update = (
-        prop::collection::vec(change, 1..5),
-        prop::bool::weighted(0.1),
-    );
+    let update = (prop::collection::vec(change, 1..5), prop::bool::weighted(0.1));
     prop::collection::vec(
         prop_oneof![
             10 => update.prop_map(|(changes, lost)| Step::Update(changes, lost)),
@@ -279,35 +248,31 @@ impl Venue {
                     }
                     let last_id = venue.states.len() as u64 - 1;
                     if !lost {
-                        venue
-                            .messages
-                            .push(Arc::new(BookMessage::Update(DepthUpdate {
-                                line,
-                                received: Timestamp::EPOCH,
-                                time: Timestamp::EPOCH,
-                                symbol: "X".parse().unwrap(),
-                                first_id,
-                                last_id,
-                                previous_id: futures.then_some(previous_id),
-                                bids,
-                                asks,
-                            })));
+                        venue.messages.push(Arc::new(BookMessage::Update(DepthUpdate {
+                            line,
+                            received: Timestamp::EPOCH,
+                            time: Timestamp::EPOCH,
+                            symbol: "X".parse().unwrap(),
+                            first_id,
+                            last_id,
+                            previous_id: futures.then_some(previous_id),
+                            bids,
+                            asks,
+                        })));
                     }
                     previous_id = last_id;
                 }
                 Step::Snapshot(ago) => {
                     let last_id = (venue.states.len() - 1).saturating_sub(ago);
                     let (bids, asks) = &venue.states[last_id];
-                    venue
-                        .messages
-                        .push(Arc::new(BookMessage::Snapshot(Snapshot {
-                            line,
-                            received: Timestamp::EPOCH,
-                            symbol: None,
-                            last_id: last_id as u64,
-                            bids: levels(bids).rev().collect(),
-                            asks: levels(asks).collect(),
-                        })));
+                    venue.messages.push(Arc::new(BookMessage::Snapshot(Snapshot {
+                        line,
+                        received: Timestamp::EPOCH,
+                        symbol: None,
+                        last_id: last_id as u64,
+                        bids: levels(bids).rev().collect(),
+                        asks: levels(asks).collect(),
+                    })));
                 }
                 Step::Again => venue.messages.extend(venue.messages.last().cloned()),
             }

@@ -66,17 +66,18 @@ impl Notional {
     }
 }
 
+/// Saturates at the ends of the range, 1.7e22 of the quote asset.
 impl Mul<Quantity> for Price {
     type Output = Notional;
 
     fn mul(self, quantity: Quantity) -> Notional {
-        Notional(i128::from(self.units()) * i128::from(quantity.units()))
+        Notional(i128::from(self.units()).saturating_mul(quantity.units()))
     }
 }
 
 impl From<Quantity> for Volume {
     fn from(quantity: Quantity) -> Self {
-        Self(i128::from(quantity.units()))
+        Self(quantity.units())
     }
 }
 
@@ -169,9 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn vwap(notional: i128, volume: i128) -> Option<i128> {
-        Notional(notional)
-            .vwap(Volume::from_units(volume))
-            .map(AveragePrice::units)
+        Notional(notional).vwap(Volume::from_units(volume)).map(AveragePrice::units)
     }
 
     #[test]
@@ -213,7 +212,7 @@ mod tests {
 
         #[test]
         fn equal_prices_average_to_themselves(price in 1_i64..1 << 60, quantity in 1_i64..1 << 60) {
-            let (price, quantity) = (Price::from_units(price), Quantity::from_units(quantity));
+            let (price, quantity) = (Price::from_units(price), Quantity::from_units(quantity.into()));
             let average = (price * quantity).vwap(quantity).unwrap();
             prop_assert_eq!(average.units(), i128::from(price.units()) * 100);
         }

@@ -27,8 +27,8 @@ pub struct Price(i64);
 
 /// An amount of the base asset, in steps of 1e-8.
 ///
-/// One read from text is never negative. It reaches to 92,233,720,368.54775807; sums of quantities
-/// are a [`Volume`](super::Volume), which has no such limit. As text it always has eight decimals.
+/// One read from text is never negative, and has at most 17 digits before the point: tokens that
+/// trade by the trillion fit. As text it always has eight decimals.
 ///
 /// ```
 /// use aqueduct::market::{Price, Quantity};
@@ -40,21 +40,21 @@ pub struct Price(i64);
 /// # Ok::<(), aqueduct::market::DecimalError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Quantity(i64);
+pub struct Quantity(i128);
 
 macro_rules! fixed_point {
-    ($name:ident, $parse:path, $expecting:literal) => {
+    ($name:ident, $units:ident, $parse:path, $expecting:literal) => {
         impl $name {
             /// Nothing.
             pub const ZERO: Self = Self(0);
 
             /// From a count of 1e-8.
-            pub const fn from_units(units: i64) -> Self {
+            pub const fn from_units(units: $units) -> Self {
                 Self(units)
             }
 
             /// The count of 1e-8.
-            pub const fn units(self) -> i64 {
+            pub const fn units(self) -> $units {
                 self.0
             }
 
@@ -98,7 +98,7 @@ macro_rules! fixed_point {
         /// Always with eight decimals.
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                text::write(f, i128::from(self.0), 8)
+                text::write(f, self.0.into(), 8)
             }
         }
 
@@ -130,5 +130,5 @@ macro_rules! fixed_point {
     };
 }
 
-fixed_point!(Price, text::parse, "a price as text");
-fixed_point!(Quantity, text::parse_unsigned, "a quantity as text");
+fixed_point!(Price, i64, text::parse, "a price as text");
+fixed_point!(Quantity, i128, text::parse_unsigned, "a quantity as text");

@@ -28,11 +28,13 @@ pub enum DecimalError {
         /// How many are kept.
         most: usize,
     },
-    /// Too large for 64 bits of 1e-8.
-    #[error("{text:?} is out of range: the largest decimal kept is 92233720368.54775807")]
+    /// Too large.
+    #[error("{text:?} is out of range: the largest that is kept is {largest}")]
     OutOfRange {
         /// The text, at most its first 64 characters.
         text: String,
+        /// What would have fitted.
+        largest: &'static str,
     },
     /// A quantity below zero.
     #[error("{text:?} is negative; a quantity is not")]
@@ -48,18 +50,44 @@ fn quoted(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-/// `text` in units of 1e-8.
+/// The largest price: 64 bits.
+const LARGEST_PRICE: &str = "92233720368.54775807";
+/// The largest quantity: 17 digits before the point.
+const LARGEST_QUANTITY: &str = "99999999999999999.99999999";
+const QUANTITIES: i128 = 10_i128.pow(17 + DECIMALS as u32);
+
+/// A price: `text` in units of 1e-8.
 pub(super) fn parse(text: &str) -> Result<i64, DecimalError> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text),
     };
-    let digits = digits.as_bytes();
     // What every venue sends. 18 bytes cannot overflow, digits or not; the rest pays for checks.
-    if let Some(units) = (digits.len() < 19).then(|| short(digits)).flatten() {
+    if let Some(units) = (digits.len() < 19).then(|| short(digits.as_bytes())).flatten() {
         return Ok(if negative { -units } else { units });
     }
-    checked(text, negative, digits)
+    let units = checked(text, digits, LARGEST_PRICE)?;
+    let units = if negative { -units } else { units };
+    units.try_into().map_err(|_| out_of_range(text, LARGEST_PRICE))
+}
+
+/// A quantity: `text`, without a sign, in units of 1e-8.
+pub(super) fn parse_unsigned(text: &str) -> Result<i128, DecimalError> {
+    if let Some(units) = (text.len() < 19).then(|| short(text.as_bytes())).flatten() {
+        return Ok(units.into());
+    }
+    if let Some(digits) = text.strip_prefix('-') {
+        checked(text, digits, LARGEST_QUANTITY)?;
+        return Err(DecimalError::Negative { text: quoted(text) });
+    }
+    match checked(text, text, LARGEST_QUANTITY)? {
+        units if units < QUANTITIES => Ok(units),
+        _ => Err(out_of_range(text, LARGEST_QUANTITY)),
+    }
+}
+
+fn out_of_range(text: &str, largest: &'static str) -> DecimalError {
+    DecimalError::OutOfRange { text: quoted(text), largest }
 }
 
 /// The usual text: an integer part, a point and exactly eight decimals, 18 bytes at most.
@@ -81,11 +109,12 @@ fn short(digits: &[u8]) -> Option<i64> {
     (largest <= 9 && !integer.is_empty()).then_some(units)
 }
 
-fn checked(text: &str, negative: bool, digits: &[u8]) -> Result<i64, DecimalError> {
+/// Any text: digits with at most one point between them.
+fn checked(text: &str, digits: &str, largest: &'static str) -> Result<i128, DecimalError> {
     if text.is_empty() {
         return Err(DecimalError::Empty);
     }
-    let mut parts = digits.splitn(2, |byte| *byte == b'.');
+    let mut parts = digits.as_bytes().splitn(2, |byte| *byte == b'.');
     let integer = parts.next().unwrap_or_default();
     let decimals = parts.next();
     let all_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
@@ -101,30 +130,12 @@ fn checked(text: &str, negative: bool, digits: &[u8]) -> Result<i64, DecimalErro
         });
     }
     let zeros = std::iter::repeat_n(&b'0', DECIMALS - decimals.len());
-    let mut units = 0_i64;
-    for digit in integer.iter().chain(decimals).chain(zeros) {
-        let digit = i64::from(digit - b'0');
-        // Down from zero, because the range reaches one unit further there.
-        units = units
-            .checked_mul(10)
-            .and_then(|units| units.checked_sub(digit))
-            .ok_or_else(|| DecimalError::OutOfRange { text: quoted(text) })?;
-    }
-    if negative {
-        return Ok(units);
-    }
-    units
-        .checked_neg()
-        .ok_or_else(|| DecimalError::OutOfRange { text: quoted(text) })
-}
-
-/// A quantity: [`parse`] without a sign.
-pub(super) fn parse_unsigned(text: &str) -> Result<i64, DecimalError> {
-    let units = parse(text)?;
-    if text.starts_with('-') {
-        return Err(DecimalError::Negative { text: quoted(text) });
-    }
-    Ok(units)
+    let mut digits = integer.iter().chain(decimals).chain(zeros);
+    digits
+        .try_fold(0_i128, |units, digit| {
+            units.checked_mul(10)?.checked_add(i128::from(digit - b'0'))
+        })
+        .ok_or_else(|| out_of_range(text, largest))
 }
 
 /// Writes `units`, which count 1e-`decimals`, with all of its decimals.
@@ -183,13 +194,8 @@ mod tests {
     fn the_ends_of_the_range_are_reached_and_not_passed() {
         assert_eq!(price("92233720368.54775807"), Ok(i64::MAX));
         assert_eq!(price("-92233720368.54775808"), Ok(i64::MIN));
-        for beyond in [
-            "92233720368.54775808",
-            "-92233720368.54775809",
-            "92233720369",
-        ] {
-            let text = beyond.to_owned();
-            assert_eq!(price(beyond), Err(DecimalError::OutOfRange { text }));
+        for beyond in ["92233720368.54775808", "-92233720368.54775809", "92233720369"] {
+            assert_eq!(price(beyond), Err(out_of_range(beyond, LARGEST_PRICE)));
         }
     }
 
@@ -225,21 +231,27 @@ mod tests {
     #[test]
     fn a_ninth_decimal_is_refused_even_if_zero() {
         let refused = "0.100000000".parse::<Quantity>().unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            "\"0.100000000\" has 9 decimals; at most 8 are kept"
-        );
+        assert_eq!(refused.to_string(), "\"0.100000000\" has 9 decimals; at most 8 are kept");
     }
 
     #[test]
     fn a_quantity_has_no_sign() {
         for text in ["-1", "-0", "-0.00000000"] {
             let text = text.to_owned();
+            assert_eq!(text.parse::<Quantity>(), Err(DecimalError::Negative { text }));
+        }
+    }
+
+    #[test]
+    fn a_quantity_of_trillions_fits_and_one_with_eighteen_digits_does_not() {
+        for fits in ["92233720369.00000000", LARGEST_QUANTITY] {
             assert_eq!(
-                text.parse::<Quantity>(),
-                Err(DecimalError::Negative { text })
+                fits.parse::<Quantity>().map(|quantity| quantity.to_string()),
+                Ok(fits.into())
             );
         }
+        let beyond = "100000000000000000.00000000";
+        assert_eq!(beyond.parse::<Quantity>(), Err(out_of_range(beyond, LARGEST_QUANTITY)));
     }
 
     #[test]
@@ -253,10 +265,7 @@ mod tests {
         assert_eq!(Price::from_units(-5).to_string(), "-0.00000005");
         assert_eq!(Quantity::ZERO.to_string(), "0.00000000");
         assert_eq!(format!("{:>12.2}", Price::from_units(1)), "  0.00000001");
-        assert_eq!(
-            AveragePrice::from_units(10_i128.pow(10)).to_string(),
-            "1.0000000000"
-        );
+        assert_eq!(AveragePrice::from_units(10_i128.pow(10)).to_string(), "1.0000000000");
         assert_eq!(
             Notional::from_units(i128::MIN).to_string(),
             "-17014118346046923173168.7303715884105728"
@@ -266,10 +275,7 @@ mod tests {
     #[test]
     fn serde_takes_text_and_refuses_a_number() {
         let price: Price = serde_json::from_str(r#""61837.63""#).unwrap();
-        assert_eq!(
-            serde_json::to_string(&price).unwrap(),
-            r#""61837.63000000""#
-        );
+        assert_eq!(serde_json::to_string(&price).unwrap(), r#""61837.63000000""#);
         // An escape makes the text one that cannot be borrowed.
         let price: Price = serde_json::from_str(r#""\u0031.5""#).unwrap();
         assert_eq!(price.to_string(), "1.50000000");

@@ -63,17 +63,8 @@ impl Exchange {
             bid = bid.saturating_sub(1 + random.below(4));
             ask = ask.saturating_add(1 + random.below(4));
         }
-        let half = |levels| Half {
-            levels,
-            changed: BTreeSet::new(),
-        };
-        Self {
-            bids: half(bids),
-            asks: half(asks),
-            update_id,
-            usual: levels,
-            random,
-        }
+        let half = |levels| Half { levels, changed: BTreeSet::new() };
+        Self { bids: half(bids), asks: half(asks), update_id, usual: levels, random }
     }
 
     pub(super) fn best_bid(&self) -> Option<Resting> {
@@ -112,11 +103,7 @@ impl Exchange {
             let quantity = wanted.min(there);
             wanted -= quantity;
             self.set(maker, price, there - quantity);
-            fill(Fill {
-                price,
-                quantity,
-                taker,
-            });
+            fill(Fill { price, quantity, taker });
         }
     }
 
@@ -250,11 +237,7 @@ mod tests {
             exchange.order();
         }
         for half in [&exchange.bids, &exchange.asks] {
-            assert!(
-                (100..400).contains(&half.levels.len()),
-                "{}",
-                half.levels.len()
-            );
+            assert!((100..400).contains(&half.levels.len()), "{}", half.levels.len());
         }
     }
 }

@@ -68,11 +68,7 @@ impl WireLines {
         let middle = venue.price.units() / venue.tick.units();
         let mut lines = Self {
             exchange: Exchange::new(random.split(), middle, venue.levels, FIRST_UPDATE),
-            wire: Wire {
-                symbol: venue.symbol,
-                tick: venue.tick,
-                lot: venue.lot,
-            },
+            wire: Wire { symbol: venue.symbol, tick: venue.tick, lot: venue.lot },
             random,
             latency: venue.latency,
             between_orders: mean(venue.orders),
@@ -161,10 +157,7 @@ impl WireLines {
         // One connection: messages do not overtake each other.
         let soonest = self.received + Duration::from_nanos(1);
         self.received = soonest.max(now + self.latency + jitter);
-        self.ready.push_back(WireLine {
-            received: self.received,
-            json,
-        });
+        self.ready.push_back(WireLine { received: self.received, json });
     }
 
     /// A time after `now`, on average by `mean`; never without one.

@@ -52,10 +52,7 @@ mod tests {
         for _ in 0..7_000 {
             seen[random.below(7) as usize] += 1;
         }
-        assert!(
-            seen.iter().all(|times| (800..1_200).contains(times)),
-            "{seen:?}"
-        );
+        assert!(seen.iter().all(|times| (800..1_200).contains(times)), "{seen:?}");
         assert_eq!((random.below(0), random.below(-3)), (0, 0));
     }
 }

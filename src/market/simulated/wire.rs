@@ -20,7 +20,7 @@ impl Wire {
     }
 
     pub(super) fn quantity(&self, lots: i64) -> Quantity {
-        Quantity::from_units(self.lot.units().saturating_mul(lots))
+        Quantity::from_units(self.lot.units().saturating_mul(lots.into()))
     }
 
     pub(super) fn trade(&self, id: u64, time: Timestamp, fill: Fill) -> String {

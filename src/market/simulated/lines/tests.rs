@@ -1,6 +1,7 @@
 use super::*;
 use crate::market::{
-    BookEvent, BookState, MarketEvent, OrderBook, Price, Quantity, Symbol, binance,
+    BookEvent, BookMessage, BookState, Level, MarketEvent, OrderBook, Price, Quantity, Symbol,
+    binance,
 };
 use proptest::prelude::*;
 
