@@ -80,7 +80,7 @@ mod tests {
     use std::rc::Rc;
 
     use futures::stream::{poll_fn, repeat};
-    use futures::{FutureExt, StreamExt};
+    use futures::FutureExt;
 
     use super::*;
     use crate::Virtual;

@@ -20,7 +20,7 @@ pub fn never<T>() -> Flow<Never<T>> {
     Flow::from_stage(Never { item: PhantomData, site: Location::caller() })
 }
 
-/// The stage behind [`never`].
+/// The stage behind [`never`](never()).
 #[derive(Debug)]
 pub struct Never<T> {
     item: PhantomData<fn() -> T>,
