@@ -79,8 +79,8 @@ mod tests {
     use std::pin::pin;
     use std::rc::Rc;
 
-    use futures::stream::{poll_fn, repeat};
     use futures::FutureExt;
+    use futures::stream::{poll_fn, repeat};
 
     use super::*;
     use crate::Virtual;
