@@ -11,7 +11,7 @@ use aqueduct_operators::combine;
 use aqueduct_operators::error::{Backoff, retry};
 use aqueduct_operators::time::{Edges, OnEnd};
 use aqueduct_operators::window::{Aggregate, AsOf};
-use aqueduct_operators::{Alarm, Fail, Flow, Overflow, Stage, Timestamp, iter};
+use aqueduct_operators::{Alarm, ConflateBy, Fail, Flow, Overflow, Stage, Timestamp, iter};
 
 use checks::Declares::{
     NotStarted, Nothing, OrderOfReadyInputs, OwnTask, WhatIsReady, WhatIsReadyAndOwnTask,
@@ -89,6 +89,10 @@ operators! {
     flatten Nothing |flow| flow.map(|x| iter(vec![x.clone(); x.value() as usize % 3])).flatten();
     flatten_of_empty_flows Nothing |flow| flow.map(|x| iter([x].into_iter().take(0))).flatten();
     flatten_of_pending_flows Nothing |flow| flow.map(|x| iter([x]).delay(ms(1), 1)).take(99).flatten();
+    flatten_of_work_in_flight Nothing |flow| {
+        let inner = |x| iter([x]).map_async(1, async |x: Item| { sleep(1).await; x });
+        flow.take(50).map(inner).flatten()
+    };
     inspect Nothing |flow| flow.inspect(|x| assert!(x.value() > 0));
     map Nothing |flow| flow.map(|x| x.value());
     pairwise Nothing |flow| flow.pairwise();
@@ -141,6 +145,10 @@ operators! {
     };
     hop OwnTask |flow| flow.hop(16, Overflow::Block);
     hop_drop_oldest WhatIsReadyAndOwnTask |flow| flow.hop(2, Overflow::DropOldest);
+    hop_latest WhatIsReadyAndOwnTask |flow| flow.hop(3, Overflow::Latest);
+    hop_conflating WhatIsReadyAndOwnTask |flow| {
+        flow.hop(3, ConflateBy::new(|x: &Item| x.value() % 3, |held: &mut Item, new| *held = new))
+    };
     hop_fail WhatIsReadyAndOwnTask |flow| flow.hop(2, Fail);
 
     chunks_timeout Nothing |flow| flow.chunks_timeout(2, ms(3));
