@@ -165,7 +165,21 @@ pub(super) struct Selecting<F, U, P: Policy<Stamped<U>>> {
     pub(super) select: F,
     pub(super) edge: Arc<Edge<U, P>>,
     /// An item for which a store by key had no room.
-    pub(super) in_hand: Option<Stamped<U>>,
+    in_hand: Option<Stamped<U>>,
+    /// Items that have room for certain: as many as were free at the last look, less those that
+    /// came since. Spares the lock for each item.
+    credit: usize,
+    /// The consumer is gone.
+    gone: bool,
+}
+
+/// After so many items a port of an edge that never waits looks whether its consumer is still there.
+const LOOK: usize = 64;
+
+impl<F, U, P: Policy<Stamped<U>>> Selecting<F, U, P> {
+    pub(super) fn new(select: F, edge: Arc<Edge<U, P>>) -> Self {
+        Self { select, edge, in_hand: None, credit: 0, gone: false }
+    }
 }
 
 impl<T, U, F, P> Port<T> for Selecting<F, U, P>
@@ -192,6 +206,10 @@ where
             }
         }
         let free = self.in_hand.is_none() && store.has_room();
+        if free {
+            let waits = store.is_lossless();
+            self.credit = if waits { store.capacity().get() - store.len() } else { LOOK };
+        }
         if !free {
             state.producer = Some(cx.waker().clone());
             state.blocked_since.get_or_insert_with(|| Clock::live().now());
@@ -213,12 +231,16 @@ where
         let mut state = self.edge.state();
         state.reached = state.reached.max(time);
         if state.abandoned {
+            self.credit = 0;
             return taken;
         }
         if let (Some(item), Some(store)) = (selected, &mut state.store)
-            && let Offer::Full(item) = store.get().offer((time, item))
         {
-            self.in_hand = Some(item);
+            self.credit = self.credit.saturating_sub(1);
+            if let Offer::Full(item) = store.get().offer((time, item)) {
+                self.in_hand = Some(item);
+                self.credit = 0;
+            }
         }
         let consumer = state.consumer.take();
         drop(state);
