@@ -19,7 +19,8 @@ impl<S: Stage> Flow<S> {
     /// out    --------2x---3y--|    with_latest_from(other)
     /// ```
     ///
-    /// At one instant `other` comes first. Items that come before the first one of `other` are
+    /// At one instant `other` comes first, as far as it has items ready without giving way in
+    /// between (see [`Budget`](crate::Budget)). Items that come before the first one of `other` are
     /// dropped; [`dropped`](Flow::dropped) counts them, and
     /// [`with_latest_from_optional`](Flow::with_latest_from_optional) keeps them.
     ///
