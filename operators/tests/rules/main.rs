@@ -118,15 +118,17 @@ operators! {
 
     chain Nothing |flow| flow.map(|x| x.value()).chain(other());
     chain_after_another NotStarted |flow| other().chain(flow.map(|x| x.value()));
-    combine_latest WhatIsReady |flow| flow.combine_latest(other());
-    combine_latest_with_an_empty_one WhatIsReady |flow| other().filter(|_| false).combine_latest(flow);
+    combine_latest Nothing |flow| flow.combine_latest(other());
+    combine_latest_of_ready_items WhatIsReady |flow| flow.combine_latest(iter(0..5));
+    combine_latest_with_an_empty_one Nothing |flow| other().filter(|_| false).combine_latest(flow);
     merge OrderOfReadyInputs |flow| flow.map(|x| x.value()).merge(other());
     merge_of_many OrderOfReadyInputs |flow| {
         combine::merge([other().boxed(), flow.map(|x| x.value()).boxed(), other().boxed()])
     };
-    with_latest_from WhatIsReady |flow| flow.with_latest_from(other());
+    with_latest_from Nothing |flow| flow.with_latest_from(other());
     with_latest_from_an_input WhatIsReady |flow| other().with_latest_from(flow);
-    with_latest_from_optional WhatIsReady |flow| flow.with_latest_from_optional(other());
+    with_latest_from_ready_items Nothing |flow| flow.with_latest_from(iter(0..5));
+    with_latest_from_optional Nothing |flow| flow.with_latest_from_optional(other());
     zip Nothing |flow| flow.zip(other());
     zip_with_an_input Nothing |flow| other().zip(flow);
 
