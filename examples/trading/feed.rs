@@ -9,7 +9,7 @@ use aqueduct::market::SimulatedVenue;
 use aqueduct::pipeline::Mode;
 use aqueduct::source::{Line, Place, ReplayError, replay};
 use aqueduct::transform::Boxed;
-use aqueduct::{Clock, Flow, Timestamp, iter};
+use aqueduct::{Clock, Flow, Stage, Timestamp, iter};
 use futures::channel::oneshot;
 
 use crate::args::{Args, Speed};
@@ -29,25 +29,33 @@ const OPENING: Timestamp = Timestamp::from_secs(1_723_161_600);
 
 /// Opens the feed. It ends after `--seconds`, and when `stopped` says so.
 pub fn open(args: &Args, stopped: oneshot::Receiver<()>) -> Result<Source, ReplayError> {
-    let (lines, start, mode) = if args.replay.is_empty() {
+    let (lines, mode) = if args.replay.is_empty() {
         let start = if args.speed == Speed::Max { OPENING } else { Clock::live().now() };
-        (simulated(args.seed, start).boxed(), start, Mode::virtual_time(start))
+        (until(simulated(args.seed, start), start, args, stopped), Mode::virtual_time(start))
     } else {
         // Better said now than in the middle of a long run.
         args.replay.iter().try_for_each(|file| exists(file))?;
         let recording = replay(&args.replay)?;
         let start = recording.first();
-        (recording.into_flow().boxed(), start, Mode::replay(start))
+        (until(recording.into_flow(), start, args, stopped), Mode::replay(start))
     };
-    let end = args.seconds.map(|seconds| start + seconds);
-    let ended = move |line: &Line| end.is_some_and(|end| line.received >= end);
-    let lines =
-        lines.take_while(move |line| !line.as_ref().is_ok_and(ended)).take_until(stopped).boxed();
     let mode = match args.speed {
         Speed::Max => mode,
         Speed::Times(factor) => mode.at_speed(factor),
     };
     Ok(Source { lines, mode })
+}
+
+fn until(
+    lines: Flow<impl Stage<Item = Result<Line, ReplayError>> + Send + 'static>,
+    start: Timestamp,
+    args: &Args,
+    stopped: oneshot::Receiver<()>,
+) -> Flow<Boxed<Result<Line, ReplayError>>> {
+    let end = args.seconds.map(|seconds| start + seconds);
+    let ended = move |line: &Line| end.is_some_and(|end| line.received >= end);
+    let in_time = move |line: &Result<Line, _>| !line.as_ref().is_ok_and(ended);
+    lines.take_while(in_time).take_until(stopped).boxed()
 }
 
 fn exists(file: &Path) -> Result<(), ReplayError> {
@@ -62,7 +70,7 @@ fn exists(file: &Path) -> Result<(), ReplayError> {
 fn simulated(
     seed: u64,
     start: Timestamp,
-) -> Flow<impl aqueduct::Stage<Item = Result<Line, ReplayError>> + Send> {
+) -> Flow<impl Stage<Item = Result<Line, ReplayError>> + Send> {
     let file: Arc<Path> = Path::new("simulated venue").into();
     let lines = SimulatedVenue::new(seed).starting_at(start).lines().enumerate();
     iter(lines.map(move |(index, line)| Line {

@@ -20,10 +20,13 @@ use crate::Outline;
 ///   once. A stage that ends only because its upstream ended may rely on the upstream for that.
 /// - `Pending` means that the waker of the latest poll is registered with whatever will move the
 ///   stage on.
-/// - A stage with an upstream passes [`poll_progress`](Self::poll_progress) on.
+/// - A stage with an upstream passes [`poll_progress`](Self::poll_progress) on. One that returns
+///   `Pending` without having asked its upstream to the point where that was pending drives it
+///   with `poll_progress` in the same poll.
 /// - A stage that ends before its upstream drops the upstream in the poll that ends it.
 /// - A loop over items that are always ready runs against a [`Budget`](crate::Budget). Sources
-///   have one, so a stage that emits at most one item for each item it takes needs none.
+///   have one, so a stage that emits at most one item for each item it takes needs none; one that
+///   drains its upstream in turns, breaking each off and coming back, does.
 pub trait Stage {
     /// What the stage hands out.
     type Item;

@@ -172,7 +172,21 @@ pub(super) struct Selecting<F, U, P: Policy<Stamped<U>>> {
     pub(super) select: F,
     pub(super) edge: Arc<Edge<U, P>>,
     /// An item for which a store by key had no room.
-    pub(super) in_hand: Option<Stamped<U>>,
+    in_hand: Option<Stamped<U>>,
+    /// Items that have room for certain: as many as were free at the last look, less those that
+    /// came since. Spares the lock for each item.
+    credit: usize,
+    /// Items of the node since the last look.
+    unseen: u32,
+}
+
+/// After so many items of its node a port looks again, whether its consumer is still there.
+const LOOK: u32 = 64;
+
+impl<F, U, P: Policy<Stamped<U>>> Selecting<F, U, P> {
+    pub(super) fn new(select: F, edge: Arc<Edge<U, P>>) -> Self {
+        Self { select, edge, in_hand: None, credit: 0, unseen: 0 }
+    }
 }
 
 impl<T, U, F, P> Port<T> for Selecting<F, U, P>
@@ -182,6 +196,12 @@ where
     P: Policy<Stamped<U>, Store: Send> + Send,
 {
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Room> {
+        if self.credit > 0 && self.unseen < LOOK {
+            self.unseen += 1;
+            return Poll::Ready(Room::Free);
+        }
+        self.unseen = 0;
+        self.credit = 0;
         let mut state = self.edge.state();
         if state.abandoned {
             if let (Some(item), Some(store)) = (self.in_hand.take(), &mut state.store) {
@@ -201,6 +221,10 @@ where
             }
         }
         let free = self.in_hand.is_none() && store.has_room();
+        if free {
+            let waits = store.is_lossless();
+            self.credit = if waits { store.capacity().get() - store.len() } else { usize::MAX };
+        }
         if !free {
             state.producer = Some(cx.waker().clone());
             state.blocked_since.get_or_insert_with(|| Clock::live().now());
@@ -224,10 +248,13 @@ where
         let abandoned = state.abandoned;
         if let (Some(item), Some(store)) = (selected, &mut state.store) {
             let (store, item) = (store.get(), (time, item));
+            self.credit = self.credit.saturating_sub(1);
             if abandoned {
                 lose(store, item);
+                self.credit = 0;
             } else if let Offer::Full(item) = store.offer(item) {
                 self.in_hand = Some(item);
+                self.credit = 0;
             }
         }
         let consumer = state.consumer.take();

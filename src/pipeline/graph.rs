@@ -427,7 +427,7 @@ impl<T: 'static> Node<T> {
             edge: edge.clone(),
         });
         drop(parts);
-        let port = Selecting { select, edge: edge.clone(), in_hand: None };
+        let port = Selecting::new(select, edge.clone());
         self.ports.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(port));
         Flow::from_stage(Branch { edge, told: Timestamp::MIN, budget: Budget::new() })
     }

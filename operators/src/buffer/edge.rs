@@ -340,12 +340,34 @@ impl<T, S: Store<T>> Outlet<T, S> {
         cx: &mut Context<'_>,
         each: &mut impl FnMut(T) -> ControlFlow<B>,
     ) -> Poll<ControlFlow<B>> {
-        while let Some(item) = ready!(self.poll_item(cx)) {
+        loop {
+            // The batch in a loop of its own, without a look at what lies behind it.
+            while self.unreported < self.quantum {
+                if self.batch.is_empty() {
+                    break;
+                }
+                if !self.budget.spend(cx) {
+                    return Poll::Pending;
+                }
+                let Some(item) = self.batch.pop_front() else {
+                    break;
+                };
+                self.unreported += 1;
+                if let broke @ ControlFlow::Break(_) = each(item) {
+                    if self.batch.is_empty() {
+                        self.report();
+                    }
+                    return Poll::Ready(broke);
+                }
+            }
+            self.report();
+            let Some(item) = ready!(self.poll_item(cx)) else {
+                return Poll::Ready(ControlFlow::Continue(()));
+            };
             if let broke @ ControlFlow::Break(_) = each(item) {
                 return Poll::Ready(broke);
             }
         }
-        Poll::Ready(ControlFlow::Continue(()))
     }
 
     #[cold]

@@ -3,7 +3,6 @@
 //! Every edge has a capacity and a [`Policy`]: [`Overflow`], [`Fail`] or [`ConflateBy`]. What is
 //! held lies in a [`Store`], which counts what became of every item: see [`Counts`].
 
-#[allow(clippy::module_inception, reason = "one operator, one file")]
 mod buffer;
 mod conflate_by_key;
 mod conflating;

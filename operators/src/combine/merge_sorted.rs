@@ -201,7 +201,7 @@ mod tests {
     use crate::testing::{items, ms, timeline, timetable};
     use crate::{Virtual, flow, iter};
     use futures::channel::mpsc;
-    use futures::{FutureExt, SinkExt, StreamExt};
+    use futures::{FutureExt, SinkExt};
     use proptest::prelude::*;
 
     proptest! {

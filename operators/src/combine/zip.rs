@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::testing::{items, ms, timeline, timetable};
     use crate::{flow, iter};
-    use futures::{FutureExt, StreamExt};
+    use futures::FutureExt;
     use tokio::sync::Semaphore;
 
     #[test]

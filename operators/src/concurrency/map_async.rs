@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use crate::testing::{items, ms, timeline, timetable};
     use crate::{Virtual, iter};
-    use futures::{FutureExt, StreamExt};
+    use futures::FutureExt;
     use tokio::sync::{Mutex, Semaphore};
 
     async fn sleep(millis: u64) {

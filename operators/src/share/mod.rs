@@ -3,7 +3,6 @@
 mod hub;
 mod partition;
 mod route;
-#[allow(clippy::module_inception, reason = "one operator, one file")]
 mod share;
 
 use hub::{Board, Hub, Seat};

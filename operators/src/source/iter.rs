@@ -18,11 +18,11 @@ use crate::{Budget, Flow, Outline, Site, Stage};
 /// assert_eq!(squares.fold(0, |sum, x| sum + x).await, 14);
 /// # });
 /// ```
-#[doc(alias("from_iter", "fromIterable", "from_iterable", "of", "just"))]
+#[doc(alias("from_iter", "from_iterable", "from_array", "of", "just"))]
 #[track_caller]
 pub fn iter<I: IntoIterator>(items: I) -> Flow<Iter<I::IntoIter>> {
     Flow::from_stage(Iter {
-        items: items.into_iter().fuse(),
+        items: Some(items.into_iter().fuse()),
         budget: Budget::new(),
         site: Location::caller(),
     })
@@ -31,7 +31,8 @@ pub fn iter<I: IntoIterator>(items: I) -> Flow<Iter<I::IntoIter>> {
 /// The stage behind [`iter`].
 #[derive(Debug)]
 pub struct Iter<I> {
-    items: Fuse<I>,
+    /// `None` once it has ended.
+    items: Option<Fuse<I>>,
     budget: Budget,
     site: Site,
 }
@@ -43,10 +44,18 @@ impl<I: Iterator> Stage for Iter<I> {
     type Item = I::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<I::Item>> {
-        if !self.budget.spend(cx) {
+        let this = &mut *self;
+        let Some(items) = &mut this.items else {
+            return Poll::Ready(None);
+        };
+        if !this.budget.spend(cx) {
             return Poll::Pending;
         }
-        Poll::Ready(self.items.next())
+        let item = items.next();
+        if item.is_none() {
+            this.items = None;
+        }
+        Poll::Ready(item)
     }
 
     fn poll_drain<B>(
@@ -55,21 +64,27 @@ impl<I: Iterator> Stage for Iter<I> {
         each: &mut impl FnMut(I::Item) -> ControlFlow<B>,
     ) -> Poll<ControlFlow<B>> {
         let this = &mut *self;
+        let Some(items) = &mut this.items else {
+            return Poll::Ready(ControlFlow::Continue(()));
+        };
         loop {
             let granted = this.budget.left(cx);
             if granted == 0 {
                 return Poll::Pending;
             }
             // One loop from the iterator through every closure below: this is what LLVM sees.
-            let flow = this.items.by_ref().take(granted).try_for_each(&mut *each);
+            let flow = items.by_ref().take(granted).try_for_each(&mut *each);
             if let ControlFlow::Break(_) = flow {
                 this.budget.interrupt();
                 return Poll::Ready(flow);
             }
             this.budget.used(granted);
             // Whether `take` was cut short shows only here; the item belongs to the next grant.
-            match this.items.next() {
-                None => return Poll::Ready(ControlFlow::Continue(())),
+            match items.next() {
+                None => {
+                    this.items = None;
+                    return Poll::Ready(ControlFlow::Continue(()));
+                }
                 Some(item) => {
                     if let broke @ ControlFlow::Break(_) = each(item) {
                         this.budget.interrupt();
@@ -85,10 +100,72 @@ impl<I: Iterator> Stage for Iter<I> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.items.size_hint()
+        let items = self.items.as_ref();
+        items.map_or((0, Some(0)), Iterator::size_hint)
     }
 
     fn describe(&self, outline: &mut Outline) {
         outline.stage("iter", self.site);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll, Wake};
+
+    use super::*;
+    use crate::Virtual;
+    use crate::testing::every_way;
+
+    #[test]
+    fn the_items_come_in_order_over_many_slices() {
+        assert!(every_way(|| iter(0..5_000)).into_iter().eq(0..5_000));
+    }
+
+    /// Starts over after its end.
+    struct NotFused(u8);
+
+    impl Iterator for NotFused {
+        type Item = u8;
+
+        fn next(&mut self) -> Option<u8> {
+            self.0 += 1;
+            (!self.0.is_multiple_of(3)).then_some(self.0)
+        }
+    }
+
+    #[test]
+    fn an_iterator_is_not_asked_again_after_its_end() {
+        assert_eq!(every_way(|| iter(NotFused(0))), [1, 2]);
+    }
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn after_the_end_every_poll_ends_at_once_and_wakes_nobody() {
+        let wakes = Arc::new(Wakes::default());
+        let waker = wakes.clone().into();
+        let mut cx = Context::from_waker(&waker);
+        Virtual::new().run(async {
+            let mut stage = pin!(iter([1]).into_stage());
+            assert_eq!(stage.as_mut().poll_next(&mut cx), Poll::Ready(Some(1)));
+            for _ in 0..3_000 {
+                assert_eq!(stage.as_mut().poll_next(&mut cx), Poll::Ready(None));
+                let drained = stage.as_mut().poll_drain(&mut cx, &mut ControlFlow::Break);
+                assert_eq!(drained, Poll::Ready(ControlFlow::Continue(())));
+            }
+        });
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
     }
 }

@@ -71,9 +71,9 @@ impl<S: Stage, F: FnMut(&S::Item) -> Option<Timestamp>> Stage for Play<S, F> {
     type Item = S::Item;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        let this = self.project();
+        let mut this = self.project();
         if this.waiting.is_none() {
-            let Some(item) = ready!(this.input.poll_next(cx)) else {
+            let Some(item) = ready!(this.input.as_mut().poll_next(cx)) else {
                 return Poll::Ready(None);
             };
             match (this.time)(&item) {
@@ -82,7 +82,11 @@ impl<S: Stage, F: FnMut(&S::Item) -> Option<Timestamp>> Stage for Play<S, F> {
             }
             *this.waiting = Some(item);
         }
-        ready!(this.alarm.poll(cx));
+        if this.alarm.poll(cx).is_pending() {
+            // The input is not asked meanwhile, but what is in flight above goes on.
+            let _ = this.input.poll_progress(cx);
+            return Poll::Pending;
+        }
         Poll::Ready(this.waiting.take())
     }
 

@@ -1,16 +1,16 @@
-//! `flatten`: items that are streams themselves, one after the other.
+//! `flatten`: items that are flows themselves, one after the other.
 
+use std::ops::ControlFlow;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_core::Stream;
 use pin_project::pin_project;
 
 use crate::{Bound, Budget, Flow, Outline, Site, Stage};
 
-impl<S: Stage<Item: Stream>> Flow<S> {
-    /// Emits the items of each inner stream, one stream after the other.
+impl<S: Stage<Item: Stage>> Flow<S> {
+    /// Emits the items of each inner flow, one flow after the other.
     ///
     /// ```text
     /// in   --+-------+--|
@@ -19,21 +19,19 @@ impl<S: Stage<Item: Stream>> Flow<S> {
     /// out  -----a-b----c-----d-|
     /// ```
     ///
-    /// The next stream is taken when the one before has ended, so that the order is theirs and
-    /// at most one runs. Any [`futures::Stream`](Stream) will do; a flow is one.
+    /// The next flow is taken when the one before has ended, so that the order is theirs and at
+    /// most one runs. Work in flight inside it goes on while downstream is busy. Streams come in
+    /// through [`flow`](crate::flow()): `.map(flow).flatten()`.
     ///
-    /// A stream can be driven only by asking it for an item. While downstream is busy the inner
-    /// one runs on until it has one, and then both wait, with all work in flight inside it.
-    ///
-    /// - **Emits** each item of each inner stream.
-    /// - **Backpressures** when downstream does, and takes no stream before the previous one has
+    /// - **Emits** each item of each inner flow.
+    /// - **Backpressures** when downstream does, and takes no flow before the previous one has
     ///   ended.
-    /// - **Ends** when the input and the last inner stream have ended.
-    /// - **On error**: an error is an item here and passes; the inner stream goes on after it.
-    /// - **Holds** the inner stream, which holds as its author decided, and 1 item of it that came
-    ///   while downstream was busy.
+    /// - **Ends** when the input and the last inner flow have ended; each inner flow is dropped
+    ///   when it ends.
+    /// - **On error**: an error is an item here and passes; the inner flow goes on after it.
+    /// - **Holds** 1 inner flow, which holds what its own outline says.
     /// - **Cost**: no allocation; a clock read in each turn and every 1,024 items, because one
-    ///   stream can make endless ones (see [`Budget`]).
+    ///   flow can make endless ones, and empty flows none at all (see [`Budget`]).
     ///
     /// ```
     /// # use aqueduct_operators::iter;
@@ -42,13 +40,18 @@ impl<S: Stage<Item: Stream>> Flow<S> {
     /// assert_eq!(days.flatten().last().await, Some("tue 9:01"));
     /// # });
     /// ```
-    #[doc(alias("concat_all", "flatten_concat", "flat_map_concat", "switch_on_completed"))]
+    #[doc(alias(
+        "concat_all",
+        "flatten_concat",
+        "flat_map_concat",
+        "concat_map",
+        "switch_on_completed"
+    ))]
     #[track_caller]
     pub fn flatten(self) -> Flow<Flatten<S, S::Item>> {
         Flow::from_stage(Flatten {
             input: self.into_stage(),
             inner: None,
-            waiting: None,
             budget: Budget::new(),
             site: Location::caller(),
         })
@@ -58,72 +61,104 @@ impl<S: Stage<Item: Stream>> Flow<S> {
 /// The stage behind [`Flow::flatten`].
 #[pin_project]
 #[derive(Debug)]
-pub struct Flatten<S, I: Stream> {
+pub struct Flatten<S, I> {
     #[pin]
     input: S,
+    /// Until it ends.
     #[pin]
     inner: Option<I>,
-    /// What the inner stream had ready when it was driven without being asked for an item.
-    waiting: Option<I::Item>,
+    /// One unit for each item, and for each inner flow without any.
     budget: Budget,
     site: Site,
 }
 
-impl<S, I: Stream> Flatten<S, I> {
-    /// The next item of the inner stream; `None` if there is none (any more).
-    fn poll_inner(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<I::Item>> {
-        let mut this = self.project();
-        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
-            return Poll::Ready(None);
-        };
-        if !this.budget.spend(cx) {
-            return Poll::Pending;
-        }
-        let Poll::Ready(item) = inner.poll_next(cx) else {
-            this.budget.rest();
-            return Poll::Pending;
-        };
-        if item.is_none() {
-            this.inner.set(None);
-        }
-        Poll::Ready(item)
-    }
-}
-
-impl<S: Stage<Item = I>, I: Stream> Stage for Flatten<S, I> {
+impl<S: Stage<Item = I>, I: Stage> Stage for Flatten<S, I> {
     type Item = I::Item;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let waiting @ Some(_) = self.as_mut().project().waiting.take() {
-            return Poll::Ready(waiting);
-        }
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<I::Item>> {
+        let mut this = self.project();
         loop {
-            if let item @ Some(_) = ready!(self.as_mut().poll_inner(cx)) {
-                return Poll::Ready(item);
+            if let Some(inner) = this.inner.as_mut().as_pin_mut() {
+                if !this.budget.spend(cx) {
+                    return Poll::Pending;
+                }
+                match inner.poll_next(cx) {
+                    Poll::Ready(None) => this.inner.set(None),
+                    Poll::Ready(item) => return Poll::Ready(item),
+                    Poll::Pending => {
+                        this.budget.rest();
+                        return Poll::Pending;
+                    }
+                }
             }
-            let mut this = self.as_mut().project();
-            let Poll::Ready(next) = this.input.poll_next(cx) else {
+            match this.input.as_mut().poll_next(cx) {
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(next) => this.inner.set(next),
+                Poll::Pending => {
+                    this.budget.rest();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn poll_drain<B>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        each: &mut impl FnMut(I::Item) -> ControlFlow<B>,
+    ) -> Poll<ControlFlow<B>> {
+        let mut this = self.project();
+        loop {
+            if let Some(inner) = this.inner.as_mut().as_pin_mut() {
+                let granted = this.budget.left(cx);
+                if granted == 0 {
+                    return Poll::Pending;
+                }
+                let mut left = granted;
+                let drained = inner.poll_drain(cx, &mut |item| {
+                    left -= 1;
+                    match each(item) {
+                        ControlFlow::Break(value) => ControlFlow::Break(Some(value)),
+                        ControlFlow::Continue(()) if left == 0 => ControlFlow::Break(None),
+                        ControlFlow::Continue(()) => ControlFlow::Continue(()),
+                    }
+                });
+                match drained {
+                    Poll::Ready(ControlFlow::Break(None)) => {
+                        this.budget.used(granted);
+                        continue;
+                    }
+                    Poll::Ready(ControlFlow::Continue(())) => {
+                        this.budget.used((granted - left).max(1));
+                        this.inner.set(None);
+                    }
+                    Poll::Ready(ControlFlow::Break(Some(value))) => {
+                        this.budget.rest();
+                        return Poll::Ready(ControlFlow::Break(value));
+                    }
+                    Poll::Pending => {
+                        this.budget.rest();
+                        return Poll::Pending;
+                    }
+                }
+            }
+            let Poll::Ready(next) = this.input.as_mut().poll_next(cx) else {
                 this.budget.rest();
                 return Poll::Pending;
             };
             if next.is_none() {
-                return Poll::Ready(None);
+                return Poll::Ready(ControlFlow::Continue(()));
             }
             this.inner.set(next);
         }
     }
 
-    // A stream has no way to be driven but to be asked: its item waits here for downstream.
-    fn poll_progress(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut driven = Poll::Ready(());
-        if self.waiting.is_none() {
-            match self.as_mut().poll_inner(cx) {
-                Poll::Ready(item) => *self.as_mut().project().waiting = item,
-                Poll::Pending => driven = Poll::Pending,
-            }
-        }
-        let above = self.project().input.poll_progress(cx);
-        if driven.is_ready() { above } else { driven }
+    fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let inner = this.inner.as_pin_mut();
+        let driven = inner.map_or(Poll::Ready(()), |inner| inner.poll_progress(cx));
+        ready!(this.input.poll_progress(cx));
+        driven
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -131,12 +166,10 @@ impl<S: Stage<Item = I>, I: Stream> Stage for Flatten<S, I> {
             Some(inner) => inner.size_hint(),
             None => (0, Some(0)),
         };
-        let waiting = usize::from(self.waiting.is_some());
-        let most = match self.input.size_hint() {
-            (_, Some(0)) => most.and_then(|most| most.checked_add(waiting)),
-            _ => None,
-        };
-        (least.saturating_add(waiting), most)
+        match self.input.size_hint() {
+            (_, Some(0)) => (least, most),
+            _ => (least, None),
+        }
     }
 
     fn describe(&self, outline: &mut Outline) {
@@ -147,24 +180,36 @@ impl<S: Stage<Item = I>, I: Stream> Stage for Flatten<S, I> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
+    use std::task::{Context, Waker};
 
-    use futures::stream::{empty, repeat};
-    use tokio::sync::mpsc;
-    use tokio_stream::wrappers::ReceiverStream;
+    use futures::stream;
+    use tokio::sync::oneshot;
 
     use crate::testing::{every_way, timeline, timetable};
-    use crate::{Stage, Virtual, iter};
+    use crate::{Stage, Virtual, empty, flow, iter};
 
     #[test]
-    fn the_items_of_each_stream_follow_one_another() {
+    fn the_items_of_each_flow_follow_one_another() {
         let flow = || iter([2, 0, 3]).map(|n| iter(0..n)).flatten();
         assert_eq!(every_way(flow), [0, 1, 0, 1, 2]);
     }
 
     #[test]
-    fn the_next_stream_starts_when_the_one_before_has_ended() {
+    fn one_inner_flow_may_make_more_than_a_slice_of_items() {
+        let flow = || iter([3000, 0, 2048]).map(|n| iter(0..n)).flatten();
+        assert!(every_way(flow).into_iter().eq((0..3000).chain(0..2048)));
+    }
+
+    #[test]
+    fn streams_come_in_through_flow() {
+        let streams = || iter([stream::iter([1, 2]), stream::iter([3, 4])]);
+        assert_eq!(every_way(|| streams().map(flow).flatten()), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn the_next_flow_starts_when_the_one_before_has_ended() {
         let inner = |name| timetable([(2, (name, 2)), (4, (name, 4))], 6);
         let flow = timetable([(1, inner('a')), (3, inner('b'))], 9).flatten();
         // Everything of the second is overdue at the end of the first.
@@ -173,30 +218,49 @@ mod tests {
     }
 
     #[test]
-    fn endless_streams_share_the_event_loop() {
+    fn endless_flows_share_the_event_loop() {
         let mut cx = Context::from_waker(Waker::noop());
         Virtual::new().run(async {
-            let mut endless = pin!(iter([repeat(1)]).flatten().count());
+            let short = || iter(std::iter::repeat_with(|| iter(0..10))).flatten();
+            let seen = Cell::new(0);
+            let mut endless = pin!(short().inspect(|_| seen.set(seen.get() + 1)).count());
             assert!(endless.as_mut().poll(&mut cx).is_pending());
-            let mut nothing = pin!(iter(std::iter::repeat(empty::<u8>())).flatten().count());
-            assert!(nothing.as_mut().poll(&mut cx).is_pending());
+            assert_eq!(seen.get(), 1024);
+            let empties = || iter(std::iter::repeat_with(empty::<u8>)).flatten();
+            assert!(pin!(empties().count()).as_mut().poll(&mut cx).is_pending());
+            let mut pulled = pin!(empties());
+            assert!(Stage::poll_next(pulled.as_mut(), &mut cx).is_pending());
         });
     }
 
     #[test]
-    fn the_inner_stream_is_driven_while_downstream_is_busy() {
+    fn work_in_flight_in_the_inner_flow_is_driven_and_no_item_is_taken() {
         let mut cx = Context::from_waker(Waker::noop());
-        let (sender, receiver) = mpsc::channel(1);
-        let mut flow = pin!(iter([ReceiverStream::new(receiver)]).flatten());
+        let (sender, receiver) = oneshot::channel();
+        let (done, taken) = (Cell::new(false), Cell::new(false));
+        let inner = iter([receiver])
+            .map_async(1, async |receiver| {
+                done.set(receiver.await.is_ok());
+            })
+            .inspect(|()| taken.set(true));
+        let mut flow = pin!(iter([inner]).flatten());
         assert!(Stage::poll_next(flow.as_mut(), &mut cx).is_pending());
-        sender.try_send('a').unwrap();
+        assert!(flow.as_mut().poll_progress(&mut cx).is_pending());
+        sender.send(()).unwrap();
         assert!(flow.as_mut().poll_progress(&mut cx).is_ready());
-        sender.try_send('b').expect("driving has made room in the channel");
-        // One item waits already: driving on takes no other.
-        assert!(flow.as_mut().poll_progress(&mut cx).is_ready());
-        for item in ['a', 'b'] {
-            let polled = Stage::poll_next(flow.as_mut(), &mut cx);
-            assert_eq!(polled, Poll::Ready(Some(item)));
+        assert_eq!((done.get(), taken.get()), (true, false));
+    }
+
+    #[test]
+    fn an_inner_flow_is_dropped_when_it_ends() {
+        let alive = std::rc::Rc::new(());
+        let inner = (iter([1]), alive.clone());
+        let first = iter([inner]).map(|(flow, alive)| flow.map(move |x| (x, alive.clone()).0));
+        let mut flow = pin!(first.flatten());
+        let mut cx = Context::from_waker(Waker::noop());
+        for holders in [2, 1] {
+            assert!(Stage::poll_next(flow.as_mut(), &mut cx).is_ready());
+            assert_eq!(std::rc::Rc::strong_count(&alive), holders);
         }
     }
 }

@@ -54,7 +54,7 @@ impl<S: Stage<Item = Timed<L>>, L> Flow<S> {
     ///   pass in order.
     /// - **Backpressures** the right side when it is ahead of the left, the left side while the
     ///   right one is behind.
-    /// - **Ends** when the left input has ended.
+    /// - **Ends** when the left input has ended; the right one is dropped then.
     /// - **On error**: nothing here can fail.
     /// - **Holds** 3 items: one on the left, and on the right the last match and the next one.
     /// - **Cost**: a clone of the match for each item; no allocation, no clock read.
@@ -78,15 +78,14 @@ impl<S: Stage<Item = Timed<L>>, L> Flow<S> {
         T: Clone,
     {
         Flow::from_stage(AsOfJoin {
-            left: self.into_stage(),
-            right,
+            left: Some(self.into_stage()),
+            right: Some(right),
             which,
             waiting: None,
             left_reached: Timestamp::MIN,
             known: None,
             ahead: None,
             right_reached: Timestamp::MIN,
-            right_ended: false,
             site: Location::caller(),
         })
     }
@@ -96,10 +95,12 @@ impl<S: Stage<Item = Timed<L>>, L> Flow<S> {
 #[pin_project]
 #[derive(Debug)]
 pub struct AsOfJoin<S, R, L, T> {
+    /// `None` once it has ended.
     #[pin]
-    left: S,
+    left: Option<S>,
+    /// `None` once it, or the left side, has ended.
     #[pin]
-    right: Flow<R>,
+    right: Option<Flow<R>>,
     which: AsOf,
     /// The left item that waits for the right side to come past it.
     waiting: Option<(Timestamp, L)>,
@@ -111,8 +112,22 @@ pub struct AsOfJoin<S, R, L, T> {
     ahead: Option<(Timestamp, T)>,
     /// The time that no further right item precedes.
     right_reached: Timestamp,
-    right_ended: bool,
     site: Site,
+}
+
+/// The next of one side, which is dropped at its end.
+fn poll_side<S: Stage>(
+    mut side: Pin<&mut Option<S>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<S::Item>> {
+    let Some(stage) = side.as_mut().as_pin_mut() else {
+        return Poll::Ready(None);
+    };
+    let next = ready!(stage.poll_next(cx));
+    if next.is_none() {
+        side.set(None);
+    }
+    Poll::Ready(next)
 }
 
 impl<S, R, L, T> AsOfJoin<S, R, L, T>
@@ -130,15 +145,15 @@ where
                     *this.ahead = Some(later);
                     return Poll::Ready(());
                 }
-                None if *this.right_ended || !precedes(*this.right_reached) => {
+                None if this.right.is_none() || !precedes(*this.right_reached) => {
                     return Poll::Ready(());
                 }
-                None => match ready!(Stage::poll_next(this.right.as_mut(), cx)) {
+                None => match ready!(poll_side(this.right.as_mut(), cx)) {
                     Some(Timed::Item(time, item)) => *this.ahead = Some((time, item)),
                     Some(Timed::Watermark(time)) => {
                         *this.right_reached = (*this.right_reached).max(time);
                     }
-                    None => *this.right_ended = true,
+                    None => {}
                 },
             }
         }
@@ -156,8 +171,13 @@ where
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             if let Some((time, _)) = self.waiting {
-                ready!(self.as_mut().advance(time, cx));
+                let advanced = self.as_mut().advance(time, cx);
                 let this = self.as_mut().project();
+                if advanced.is_pending() {
+                    // The left side is not asked meanwhile, but what is in flight there goes on.
+                    let _ = this.left.as_pin_mut().map(|left| left.poll_progress(cx));
+                    return Poll::Pending;
+                }
                 let Some((time, left)) = this.waiting.take() else {
                     continue;
                 };
@@ -168,8 +188,8 @@ where
                 let right = right.map(|(_, item)| item.clone());
                 return Poll::Ready(Some(Timed::Item(time, (left, right))));
             }
-            let this = self.as_mut().project();
-            match this.left.poll_next(cx) {
+            let mut this = self.as_mut().project();
+            match poll_side(this.left, cx) {
                 Poll::Ready(Some(Timed::Item(time, item))) => {
                     *this.waiting = Some((time, item));
                 }
@@ -177,12 +197,20 @@ where
                     *this.left_reached = (*this.left_reached).max(time);
                     return Poll::Ready(Some(Timed::Watermark(time)));
                 }
-                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(None) => {
+                    this.right.set(None);
+                    *this.known = None;
+                    *this.ahead = None;
+                    return Poll::Ready(None);
+                }
                 Poll::Pending => {
                     // What is not ahead of the left side can be taken already: a busy right side
                     // is not held up by a silent left one.
                     let until = self.left_reached;
-                    let _ = self.as_mut().advance(until, cx);
+                    if self.as_mut().advance(until, cx).is_ready() {
+                        let right = self.as_mut().project().right;
+                        let _ = right.as_pin_mut().map(|right| right.poll_progress(cx));
+                    }
                     return Poll::Pending;
                 }
             }
@@ -191,22 +219,23 @@ where
 
     fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        let left = this.left.poll_progress(cx);
-        let right = this.right.poll_progress(cx);
-        ready!(left);
-        right
+        let left = this.left.as_pin_mut().map(|left| left.poll_progress(cx));
+        let right = this.right.as_pin_mut().map(|right| right.poll_progress(cx));
+        ready!(left.unwrap_or(Poll::Ready(())));
+        right.unwrap_or(Poll::Ready(()))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let (least, most) = self.left.size_hint();
+        let (least, most) = self.left.as_ref().map_or((0, Some(0)), Stage::size_hint);
         let waiting = usize::from(self.waiting.is_some());
         (least.saturating_add(waiting), most.and_then(|most| most.checked_add(waiting)))
     }
 
     fn describe(&self, outline: &mut Outline) {
-        self.left.describe(outline);
+        let left = self.left.as_ref().map(Outline::of);
+        let right = self.right.as_ref().map(Outline::of);
         outline
-            .join("as_of", self.site, [Outline::of(&self.right)])
+            .join("as_of", self.site, left.into_iter().chain(right))
             .parameter("which", format_args!("{:?}", self.which))
             .holds(Bound::Items(3));
     }

@@ -36,6 +36,12 @@ impl DecodeError {
         Self::Field { field, reason: reason.into() }
     }
 
+    /// Bytes that are not UTF-8, which JSON has to be.
+    pub(super) fn not_text(json: &[u8]) -> Self {
+        let valid = json.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
+        Self::NotJson { reason: "it is not UTF-8".into(), column: valid + 1 }
+    }
+
     /// What serde_json found while it read `field`.
     pub(super) fn json(error: &serde_json::Error, field: &'static str) -> Self {
         let text = error.to_string();

@@ -57,7 +57,11 @@ use crate::Timestamp;
 /// [`DecodeError`]: not JSON, a kind that is not decoded, or a field that is missing or wrong.
 pub fn decode(line: u64, received: Timestamp, json: &[u8]) -> Result<MarketEvent, DecodeError> {
     let mut fields = Fields { at: "message", ..Fields::default() };
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    // Checked once for the whole line; serde_json would check every text in it.
+    let Ok(text) = std::str::from_utf8(json) else {
+        return Err(DecodeError::not_text(json));
+    };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let message = Message { fields: &mut fields, unwrapped: false };
     let read = message.deserialize(&mut deserializer);
     if let Err(error) = read.and_then(|()| deserializer.end()) {
