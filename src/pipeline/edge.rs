@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::buffer::{Counts, Offer, Overflow, Overflowed, Policy, Store};
-use crate::{Bound, Clock, Outline, Site, Stage, Timed, Timestamp};
+use crate::{Bound, Budget, Clock, Outline, Site, Stage, Timed, Timestamp};
 
 use super::run::Failure;
 
@@ -150,6 +150,13 @@ pub(super) enum Room {
     Gone,
 }
 
+/// Drops an item for which nobody is left, and counts it.
+fn lose<T>(store: &mut dyn Store<T>, item: T) {
+    // The store is empty since its consumer went, so that it has room.
+    let _ = store.offer(item);
+    store.discard();
+}
+
 /// The end of an edge at its node, for items `T` of the node.
 pub(super) trait Port<T>: Send {
     /// Ready when one more item has room; until then the node waits.
@@ -166,19 +173,16 @@ pub(super) struct Selecting<F, U, P: Policy<Stamped<U>>> {
     pub(super) edge: Arc<Edge<U, P>>,
     /// An item for which a store by key had no room.
     in_hand: Option<Stamped<U>>,
-    /// Items that have room for certain: as many as were free at the last look, less those that
-    /// came since. Spares the lock for each item.
+    /// How many more items have room for certain, as the last look found. Spares the lock for each.
     credit: usize,
-    /// The consumer is gone.
-    gone: bool,
 }
 
-/// After so many items a port of an edge that never waits looks whether its consumer is still there.
+/// After so many items of the node a port looks again, also for whether its consumer is still there.
 const LOOK: usize = 64;
 
 impl<F, U, P: Policy<Stamped<U>>> Selecting<F, U, P> {
     pub(super) fn new(select: F, edge: Arc<Edge<U, P>>) -> Self {
-        Self { select, edge, in_hand: None, credit: 0, gone: false }
+        Self { select, edge, in_hand: None, credit: 0 }
     }
 }
 
@@ -189,9 +193,15 @@ where
     P: Policy<Stamped<U>, Store: Send> + Send,
 {
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Room> {
+        if self.credit > 0 {
+            self.credit -= 1;
+            return Poll::Ready(Room::Free);
+        }
         let mut state = self.edge.state();
         if state.abandoned {
-            self.in_hand = None;
+            if let (Some(item), Some(store)) = (self.in_hand.take(), &mut state.store) {
+                lose(store.get(), item);
+            }
             return Poll::Ready(Room::Gone);
         }
         let Some(store) = &mut state.store else {
@@ -207,8 +217,9 @@ where
         }
         let free = self.in_hand.is_none() && store.has_room();
         if free {
-            let waits = store.is_lossless();
-            self.credit = if waits { store.capacity().get() - store.len() } else { LOOK };
+            let room =
+                if store.is_lossless() { store.capacity().get() - store.len() } else { LOOK };
+            self.credit = room.min(LOOK) - 1;
         }
         if !free {
             state.producer = Some(cx.waker().clone());
@@ -230,13 +241,13 @@ where
         }
         let mut state = self.edge.state();
         state.reached = state.reached.max(time);
-        if state.abandoned {
-            self.credit = 0;
-            return taken;
-        }
+        let abandoned = state.abandoned;
         if let (Some(item), Some(store)) = (selected, &mut state.store) {
-            self.credit = self.credit.saturating_sub(1);
-            if let Offer::Full(item) = store.get().offer((time, item)) {
+            let (store, item) = (store.get(), (time, item));
+            if abandoned {
+                lose(store, item);
+                self.credit = 0;
+            } else if let Offer::Full(item) = store.offer(item) {
                 self.in_hand = Some(item);
                 self.credit = 0;
             }
@@ -272,6 +283,7 @@ pub struct Branch<T, P: Policy<Stamped<T>>> {
     pub(super) edge: Arc<Edge<T, P>>,
     /// The time of which the consumer was told last.
     pub(super) told: Timestamp,
+    pub(super) budget: Budget,
 }
 
 impl<T, P: Policy<Stamped<T>>> std::fmt::Debug for Branch<T, P> {
@@ -285,6 +297,10 @@ impl<T, P: Policy<Stamped<T>>> Stage for Branch<T, P> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Timed<T>>> {
         let this = &mut *self;
+        // On another thread the node may refill the edge as fast as it is emptied.
+        if !this.budget.spend(cx) {
+            return Poll::Pending;
+        }
         let mut state = this.edge.state();
         let Some(store) = &mut state.store else {
             return Poll::Ready(None);
@@ -313,6 +329,7 @@ impl<T, P: Policy<Stamped<T>>> Stage for Branch<T, P> {
             Some(consumer) => consumer.clone_from(cx.waker()),
             consumer => *consumer = Some(cx.waker().clone()),
         }
+        this.budget.rest();
         Poll::Pending
     }
 

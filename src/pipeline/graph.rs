@@ -10,7 +10,7 @@ use futures_sink::Sink;
 
 use crate::buffer::Policy;
 use crate::window::Values;
-use crate::{Clock, Flow, Outline, Site, Stage, Timestamp};
+use crate::{Bound, Budget, Clock, Flow, Outline, Site, Stage, Timestamp};
 
 use super::edge::{AnyEdge, Branch, Edge, Port, Selecting, Stamped};
 use super::node::{Driver, Feed, TimeOf};
@@ -60,6 +60,7 @@ pub(super) struct EdgeEntry {
     pub(super) name: &'static str,
     pub(super) capacity: NonZeroUsize,
     pub(super) policy: &'static str,
+    pub(super) bound: Bound,
     pub(super) timed: bool,
     pub(super) edge: Arc<dyn AnyEdge>,
 }
@@ -81,7 +82,8 @@ impl Graph {
             let delivered = |edge: &usize| parts.edges[*edge].edge.counts().delivered;
             let items_in = match node.kind {
                 Kind::Sink => outline.edges_into(index).map(|edge| delivered(&edge)).sum(),
-                _ => counts.taken,
+                // Not a counter of its own, so that it adds up whenever somebody looks.
+                _ => counts.given + counts.unrouted,
             };
             stages.push(StageReport {
                 name: node.name.into(),
@@ -214,6 +216,9 @@ impl Pipeline {
     }
 
     /// Adds a sink: a flow over branches, and where its items go. It has a task of its own.
+    ///
+    /// The sink is flushed only when it is closed, after the last item: one that collects what it
+    /// gets decides itself when to send it on.
     #[track_caller]
     pub fn sink<S, K>(&mut self, name: &'static str, flow: Flow<S>, sink: K)
     where
@@ -408,7 +413,7 @@ impl<T: 'static> Node<T> {
         let mut parts = self.graph.parts();
         let taken = parts.edges.iter().any(|edge| edge.from == self.id && edge.name == name);
         assert!(!taken, "{node}: two branches are called `{name}`, at {site}");
-        let label = policy.name();
+        let (label, bound) = (policy.name(), policy.bound(capacity));
         let (id, failure) = (parts.edges.len(), self.graph.failure.clone());
         let edge = Edge::new(id, node, name, capacity, policy, timed, failure, site);
         let edge = Arc::new(edge);
@@ -417,12 +422,13 @@ impl<T: 'static> Node<T> {
             name,
             capacity,
             policy: label,
+            bound,
             timed,
             edge: edge.clone(),
         });
         drop(parts);
         let port = Selecting::new(select, edge.clone());
         self.ports.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(port));
-        Flow::from_stage(Branch { edge, told: Timestamp::MIN })
+        Flow::from_stage(Branch { edge, told: Timestamp::MIN, budget: Budget::new() })
     }
 }

@@ -56,7 +56,6 @@ impl<S: Stage> Future for Driver<S> {
                 this.ports.iter_mut().for_each(|port| port.close());
                 return Poll::Ready(());
             };
-            this.stats.take();
             let time = match this.time_of {
                 Some(time_of) => time_of(&item),
                 None => this.clock.get_or_insert_with(Clock::current).now(),

@@ -33,6 +33,7 @@ struct EdgeOutline {
     name: &'static str,
     capacity: usize,
     policy: &'static str,
+    bound: Bound,
     timed: bool,
 }
 
@@ -52,6 +53,7 @@ impl PipelineOutline {
                 name: edge.name,
                 capacity: edge.capacity.get(),
                 policy: edge.policy,
+                bound: edge.bound,
                 timed: edge.timed,
             })
             .collect();
@@ -67,7 +69,7 @@ impl PipelineOutline {
 
     /// How many items the whole pipeline may hold, all edges and all stages.
     pub fn bound(&self) -> Bound {
-        let edges = self.edges.iter().map(|edge| Bound::Items(edge.capacity));
+        let edges = self.edges.iter().map(|edge| edge.bound);
         self.nodes
             .iter()
             .map(|node| node.flow.bound())

@@ -47,8 +47,17 @@ impl Mode {
 
     /// Real time, or `factor` times as fast, in the current tokio runtime, instead of virtual
     /// time. Has no effect on [`live`](Self::live).
+    ///
+    /// # Panics
+    ///
+    /// If `factor` is not a positive finite number.
     #[must_use]
+    #[track_caller]
     pub fn at_speed(mut self, factor: f64) -> Self {
+        assert!(
+            factor.is_finite() && factor > 0.0,
+            "Mode::at_speed: the factor must be positive and finite, not {factor}"
+        );
         if let Kind::Virtual { start } | Kind::Paced { start, .. } = self.kind {
             self.kind = Kind::Paced { start, factor };
         }

@@ -14,7 +14,6 @@ use crate::{Clock, Timestamp};
 /// The counters of one node. Only its task writes them, anybody may read.
 #[derive(Debug, Default)]
 pub(super) struct NodeStats {
-    taken: AtomicU64,
     given: AtomicU64,
     unrouted: AtomicU64,
     busy: AtomicU64,
@@ -25,10 +24,6 @@ pub(super) struct NodeStats {
 }
 
 impl NodeStats {
-    pub(super) fn take(&self) {
-        add(&self.taken, 1);
-    }
-
     pub(super) fn give(&self) {
         add(&self.given, 1);
     }
@@ -45,7 +40,6 @@ impl NodeStats {
     pub(super) fn read(&self) -> NodeCounts {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         NodeCounts {
-            taken: get(&self.taken),
             given: get(&self.given),
             unrouted: get(&self.unrouted),
             busy: Duration::from_nanos(get(&self.busy)),
@@ -63,7 +57,6 @@ fn add(counter: &AtomicU64, n: u64) {
 /// What a node has counted so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct NodeCounts {
-    pub(super) taken: u64,
     pub(super) given: u64,
     pub(super) unrouted: u64,
     pub(super) busy: Duration,
