@@ -140,3 +140,47 @@ impl<S: Stage> FusedStream for Flow<S> {
         self.state != State::Open
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use super::*;
+    use crate::{empty, iter, once};
+
+    #[test]
+    fn after_a_panic_in_a_closure_the_flow_has_ended() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut flow = pin!(iter(0..9).map(|x| if x == 1 { panic!("one") } else { x }));
+        assert_eq!(Stage::poll_next(flow.as_mut(), &mut cx), Poll::Ready(Some(0)));
+        let panicking = AssertUnwindSafe(|| Stage::poll_next(flow.as_mut(), &mut cx));
+        assert!(catch_unwind(panicking).is_err());
+        assert_eq!(Stage::poll_next(flow.as_mut(), &mut cx), Poll::Ready(None));
+        let drained = flow.as_mut().poll_drain(&mut cx, &mut ControlFlow::Break);
+        assert_eq!(drained, Poll::Ready(ControlFlow::Continue(())));
+        assert!(flow.as_mut().poll_progress(&mut cx).is_ready());
+        assert_eq!(Stage::size_hint(&*flow), (0, Some(0)));
+    }
+
+    #[test]
+    fn it_says_that_it_is_terminated_when_it_has_told_its_end() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut flow = pin!(once('a'));
+        for _ in 0..2 {
+            assert!(!flow.is_terminated());
+            let _ = Stage::poll_next(flow.as_mut(), &mut cx);
+        }
+        assert!(flow.is_terminated());
+    }
+
+    #[test]
+    fn a_drain_that_comes_to_the_end_ends_the_flow() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut flow = pin!(empty::<u8>());
+        let drained = flow.as_mut().poll_drain(&mut cx, &mut ControlFlow::Break);
+        assert_eq!(drained, Poll::Ready(ControlFlow::Continue(())));
+        assert!(flow.is_terminated());
+    }
+}

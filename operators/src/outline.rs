@@ -182,3 +182,49 @@ impl fmt::Display for Outline {
         write!(f, "in all: {}", self.bound())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Overflow, flow, iter};
+
+    #[test]
+    fn bounds_add_up_and_the_least_certain_one_decides() {
+        let bounds = [Bound::Items(2), Bound::PerKey, Bound::Unknown];
+        for (index, a) in bounds.into_iter().enumerate() {
+            for b in &bounds[..index] {
+                assert_eq!((a.and(*b), b.and(a)), (a, a));
+            }
+        }
+        assert_eq!(Bound::Items(2).and(Bound::Items(3)), Bound::Items(5));
+        assert_eq!(Bound::Items(usize::MAX).and(Bound::Items(1)), Bound::Items(usize::MAX));
+    }
+
+    #[test]
+    fn a_line_for_each_stage_from_the_source_down_and_the_bound_of_all() {
+        let here = line!() + 1;
+        let flow = iter(0..9).delay(Duration::from_millis(2), 5).buffer(3, Overflow::Latest);
+        let text = flow.outline().to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].starts_with("iter "), "{text}");
+        assert!(lines[1].starts_with("delay(by: 2ms, capacity: 5)"), "{text}");
+        assert!(lines[1].ends_with(&format!("holds 5 items  at {}:{here}", file!())), "{text}");
+        assert!(lines[2].starts_with("buffer(capacity: 3, policy: Latest)"), "{text}");
+        assert_eq!(lines[3..], ["in all: holds 8 items"]);
+    }
+
+    #[test]
+    fn the_inputs_of_a_join_are_numbered_and_count_for_the_whole() {
+        let joined = iter(0..9).pairwise().zip(flow(futures::stream::empty::<u8>()));
+        let outline = joined.outline();
+        let zip = outline.last().unwrap();
+        let names: Vec<_> = zip.inputs().iter().map(Node::name).collect();
+        assert_eq!((zip.name(), names), ("zip", vec!["pairwise", "stream"]));
+        assert_eq!(outline.bound(), Bound::Unknown);
+        let text = outline.to_string();
+        let marks: Vec<_> = text.lines().map(str::trim).filter(|l| l.starts_with('[')).collect();
+        assert_eq!(marks, ["[0]", "[1]"]);
+    }
+}

@@ -234,8 +234,7 @@ where
             self.credit = 0;
             return taken;
         }
-        if let (Some(item), Some(store)) = (selected, &mut state.store)
-        {
+        if let (Some(item), Some(store)) = (selected, &mut state.store) {
             self.credit = self.credit.saturating_sub(1);
             if let Offer::Full(item) = store.get().offer((time, item)) {
                 self.in_hand = Some(item);

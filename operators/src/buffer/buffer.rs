@@ -49,7 +49,7 @@ impl<S: Stage> Flow<S> {
     /// assert_eq!(newest.fold(0, |sum, x| sum + x).await, 7);
     /// # });
     /// ```
-    #[doc(alias("onBackpressureBuffer", "on_overflow", "conflate", "latest"))]
+    #[doc(alias("on_backpressure_buffer", "on_overflow", "conflate", "latest"))]
     #[track_caller]
     pub fn buffer<P>(self, capacity: usize, policy: P) -> Flow<Buffer<S, P>>
     where

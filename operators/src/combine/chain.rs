@@ -18,8 +18,8 @@ impl<S: Stage> Flow<S> {
     /// out    --a--b-----c--d--|
     /// ```
     ///
-    /// `other` is not polled before the first flow has ended, and the first is dropped when it
-    /// has.
+    /// `other` is not polled before the first flow has ended, not even for its work in flight,
+    /// and the first is dropped when it has.
     ///
     /// - **Emits** each item of the first flow, then each of the other.
     /// - **Backpressures** when downstream does.

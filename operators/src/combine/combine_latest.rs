@@ -19,7 +19,8 @@ impl<S: Stage> Flow<S> {
     /// ```
     ///
     /// Every combination comes out. If both bring items at one instant, they are taken in turns,
-    /// the input first.
+    /// the input first. One that has many items at one instant and gives way in between (see
+    /// [`Budget`](crate::Budget)) misses a turn: which combinations come then depends on that.
     ///
     /// - **Emits** a pair for each item of either, once both have brought one.
     /// - **Backpressures** when downstream does.

@@ -58,7 +58,7 @@ impl<S: Stage> Flow<S> {
 #[pin_project]
 #[derive(Debug)]
 pub struct Merge2<A, B> {
-    /// `None` once it has ended, as is the other.
+    /// Each is `None` once it has ended.
     #[pin]
     input: Option<A>,
     #[pin]

@@ -19,8 +19,9 @@ impl<S: Stage> Flow<S> {
     /// out    --------2x---3y--|    with_latest_from(other)
     /// ```
     ///
-    /// At one instant `other` comes first. Items that come before the first one of `other` are
-    /// dropped; [`WithLatestFrom::dropped`] counts them, and
+    /// At one instant `other` comes first, as far as it has items ready without giving way in
+    /// between (see [`Budget`](crate::Budget)). Items that come before the first one of `other` are
+    /// dropped; [`dropped`](Flow::dropped) counts them, and
     /// [`with_latest_from_optional`](Flow::with_latest_from_optional) keeps them.
     ///
     /// - **Emits** a pair for each item once `other` has brought one.
@@ -62,10 +63,10 @@ pub struct WithLatestFrom<A, B: Stage> {
     site: Site,
 }
 
-impl<A, B: Stage> WithLatestFrom<A, B> {
+impl<S: Stage, O: Stage<Item: Clone>> Flow<WithLatestFrom<S, O>> {
     /// How many items came before the first one of the other flow and were dropped.
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.stage().dropped
     }
 }
 
@@ -138,7 +139,7 @@ mod tests {
         let other = timetable([(3, 1)], 99);
         let mut pairs = main.with_latest_from(other);
         let first = Virtual::new().run(pairs.next());
-        assert_eq!((first, pairs.stage().dropped()), (Some(('c', 1)), 2));
+        assert_eq!((first, pairs.dropped()), (Some(('c', 1)), 2));
     }
 
     #[test]

@@ -17,7 +17,8 @@ impl<S: Stage> Flow<S> {
     /// out    --1?----2x---3y--|    with_latest_from_optional(other)
     /// ```
     ///
-    /// At one instant `other` comes first.
+    /// At one instant `other` comes first, as far as it has items ready without giving way in
+    /// between (see [`Budget`](crate::Budget)).
     ///
     /// - **Emits** a pair for each item, in the same poll.
     /// - **Backpressures** when downstream does; `other` waits with it.

@@ -46,3 +46,15 @@ impl<T> Stage for Empty<T> {
         outline.stage("empty", self.site);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::every_way;
+    use crate::{Stage, empty};
+
+    #[test]
+    fn it_ends_at_once_and_says_so_before() {
+        assert_eq!(empty::<u8>().size_hint(), (0, Some(0)));
+        assert!(every_way(empty::<u8>).is_empty());
+    }
+}

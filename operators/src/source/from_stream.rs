@@ -73,3 +73,45 @@ impl<St: Stream> Stage for FromStream<St> {
         outline.stage("stream", self.site).holds(Bound::Unknown);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::rc::Rc;
+
+    use futures::FutureExt;
+    use futures::stream::{poll_fn, repeat};
+
+    use super::*;
+    use crate::Virtual;
+
+    #[test]
+    fn the_stream_is_dropped_at_its_end_and_never_polled_again() {
+        let alive = Rc::new(());
+        let inside = alive.clone();
+        let mut left = 1;
+        let stream = poll_fn(move |_| {
+            assert!(left >= 0, "polled after its end, with {inside:?}");
+            left -= 1;
+            Poll::Ready((left >= 0).then_some('a'))
+        });
+        let mut flow = pin!(flow(stream).into_stage());
+        Virtual::new().run(async {
+            let mut next = async || std::future::poll_fn(|cx| flow.as_mut().poll_next(cx)).await;
+            assert_eq!(next().await, Some('a'));
+            assert_eq!(Rc::strong_count(&alive), 2);
+            for _ in 0..3_000 {
+                assert_eq!(next().await, None);
+                assert_eq!(Rc::strong_count(&alive), 1);
+            }
+        });
+    }
+
+    #[test]
+    fn a_stream_that_is_always_ready_shares_the_event_loop() {
+        assert!(flow(repeat(1)).count().now_or_never().is_none());
+        let mut pulled = flow(repeat(1));
+        let pulls = async { while pulled.next().await.is_some() {} };
+        assert!(pulls.now_or_never().is_none());
+    }
+}

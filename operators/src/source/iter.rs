@@ -18,7 +18,7 @@ use crate::{Budget, Flow, Outline, Site, Stage};
 /// assert_eq!(squares.fold(0, |sum, x| sum + x).await, 14);
 /// # });
 /// ```
-#[doc(alias("from_iter", "fromIterable", "from_iterable", "of", "just"))]
+#[doc(alias("from_iter", "from_iterable", "from_array", "of", "just"))]
 #[track_caller]
 pub fn iter<I: IntoIterator>(items: I) -> Flow<Iter<I::IntoIter>> {
     Flow::from_stage(Iter {

@@ -20,7 +20,7 @@ pub fn never<T>() -> Flow<Never<T>> {
     Flow::from_stage(Never { item: PhantomData, site: Location::caller() })
 }
 
-/// The stage behind [`never`].
+/// The stage behind [`never`](never()).
 #[derive(Debug)]
 pub struct Never<T> {
     item: PhantomData<fn() -> T>,
@@ -44,5 +44,24 @@ impl<T> Stage for Never<T> {
 
     fn describe(&self, outline: &mut Outline) {
         outline.stage("never", self.site);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use crate::never;
+    use crate::testing::{timeline, timetable};
+
+    #[test]
+    fn it_is_silent_and_leaves_the_time_to_others() {
+        let flow = timetable([(2, 'a')], 3).merge(never()).take_until(async {
+            timetable([(7, ())], 7).count().await;
+        });
+        assert_eq!(timeline(flow), (vec![(2, 'a')], 7));
+        let ended_by_nobody = crate::Virtual::new()
+            .try_run(async { never::<u8>().take_until(pending::<()>()).count().await });
+        assert!(ended_by_nobody.is_err());
     }
 }

@@ -54,3 +54,16 @@ impl<S: Stage> Future for Count<S> {
         drained.map(|()| items)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::timetable;
+    use crate::{Virtual, empty};
+
+    #[test]
+    fn items_are_counted_over_all_polls() {
+        let flow = timetable([(1, 'a'), (1, 'b'), (4, 'c')], 6);
+        assert_eq!(Virtual::new().run(flow.count()), 3);
+        assert_eq!(Virtual::new().run(empty::<u8>().count()), 0);
+    }
+}

@@ -79,3 +79,40 @@ impl<S: Stage, A, F: FnMut(A, S::Item) -> A> Future for Fold<S, A, F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::pin::pin;
+    use std::rc::Rc;
+    use std::task::{Context, Waker};
+
+    use super::*;
+    use crate::testing::timetable;
+    use crate::{Virtual, empty, iter};
+
+    #[test]
+    fn the_value_grows_from_poll_to_poll_in_the_order_of_the_items() {
+        let flow = timetable([(1, 'a'), (1, 'b'), (4, 'c')], 6);
+        let text = flow.fold(String::from(">"), |text, c| text + &c.to_string());
+        assert_eq!(Virtual::new().run(text), ">abc");
+    }
+
+    #[test]
+    fn an_empty_flow_gives_the_initial_value() {
+        assert_eq!(Virtual::new().run(empty::<u8>().fold('x', |_, _| 'y')), 'x');
+    }
+
+    #[test]
+    fn a_panic_in_the_closure_leaves_a_future_that_can_be_dropped() {
+        let item = Rc::new(());
+        {
+            let flow = iter(vec![item.clone(); 3]);
+            let mut fold = pin!(flow.fold(0, |n, _| if n == 1 { panic!("two") } else { n + 1 }));
+            let mut cx = Context::from_waker(Waker::noop());
+            let poll = AssertUnwindSafe(|| fold.as_mut().poll(&mut cx));
+            assert!(catch_unwind(poll).is_err());
+        }
+        assert_eq!(Rc::strong_count(&item), 1);
+    }
+}

@@ -82,3 +82,62 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use crate::testing::{ms, timetable};
+    use crate::{Clock, Overflow, Virtual, iter};
+
+    async fn sleep(millis: u64) {
+        iter([()]).delay(ms(millis), 1).count().await;
+    }
+
+    fn now() -> i64 {
+        Clock::current().now().as_millis()
+    }
+
+    #[test]
+    fn one_body_runs_at_a_time_and_the_future_is_ready_after_the_last() {
+        let log = RefCell::new(Vec::new());
+        let ended = Virtual::new().run(async {
+            let flow = timetable([(1, 'a'), (2, 'b'), (30, 'c')], 31);
+            let body = async |item| {
+                log.borrow_mut().push((now(), item));
+                sleep(10).await;
+            };
+            flow.for_each_async(body).await;
+            now()
+        });
+        assert_eq!((log.take(), ended), (vec![(1, 'a'), (11, 'b'), (30, 'c')], 40));
+    }
+
+    #[test]
+    fn work_in_flight_goes_on_while_a_body_is_pending() {
+        let taken = Cell::new(0);
+        let flow = iter(0..3).map_async(2, async |x| {
+            sleep(10).await;
+            taken.set(taken.get() + 1);
+            x
+        });
+        let seen = RefCell::new(Vec::new());
+        Virtual::new().run(flow.for_each_async(async |_| {
+            sleep(25).await;
+            seen.borrow_mut().push((now(), taken.get()));
+        }));
+        // The third started when the first was taken, and was ready in the middle of a body.
+        assert_eq!(seen.take(), [(35, 3), (60, 3), (85, 3)]);
+    }
+
+    #[test]
+    fn a_buffer_fills_while_a_body_is_pending() {
+        let flow = timetable([(0, 'a'), (1, 'b'), (2, 'c')], 3).buffer(1, Overflow::Latest);
+        let seen = RefCell::new(String::new());
+        Virtual::new().run(flow.for_each_async(async |item| {
+            seen.borrow_mut().push(item);
+            sleep(10).await;
+        }));
+        assert_eq!(seen.take(), "ac");
+    }
+}

@@ -32,7 +32,7 @@ impl<S: Stage> Flow<S> {
     /// - **Ends** when the input ends and the last vector is out.
     /// - **On error**: an error is an item here and is collected like one.
     /// - **Holds** `size` items.
-    /// - **Cost**: one allocation for each vector; one clock read and one timer operation for
+    /// - **Cost**: one allocation for each vector; two clock reads and one timer operation for
     ///   each that is not full within one turn.
     ///
     /// # Panics

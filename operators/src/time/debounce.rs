@@ -26,7 +26,7 @@ impl<S: Stage> Flow<S> {
     /// - **Ends** when the input ends and the item that waits is out.
     /// - **On error**: an error is an item here and waits like one.
     /// - **Holds** 1 item.
-    /// - **Cost**: one clock read for each turn in which items came, no timer operation for an
+    /// - **Cost**: two clock reads for each turn in which items came, no timer operation for an
     ///   item.
     ///
     /// ```

@@ -28,8 +28,8 @@ impl<S: Stage> Flow<S> {
     /// - **Ends** when the input has ended and the last item is out.
     /// - **On error**: an error is an item here and is delayed like one.
     /// - **Holds** `capacity` items.
-    /// - **Cost**: one clock read for each turn in which items came, no allocation once the queue
-    ///   has grown.
+    /// - **Cost**: one clock read for each turn in which items came and one for each item that goes
+    ///   out, no allocation once the queue has grown.
     ///
     /// # Panics
     ///

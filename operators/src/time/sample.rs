@@ -54,7 +54,7 @@ impl<S: Stage> Flow<S> {
     ///   `on_end` says.
     /// - **On error**: an error is an item here and may be dropped like one.
     /// - **Holds** 1 item.
-    /// - **Cost**: one clock read and one timer operation for each period with items.
+    /// - **Cost**: two clock reads and one timer operation for each period with items.
     ///
     /// # Panics
     ///

@@ -45,7 +45,7 @@ impl<S: Stage> Flow<S> {
     ///   its window.
     /// - **On error**: an error is an item here and may be dropped like one.
     /// - **Holds** 1 item; nothing with `Edges::Leading`.
-    /// - **Cost**: one clock read for each turn in which items came and one for each item that
+    /// - **Cost**: two clock reads for each turn in which items came and one for each item that
     ///   goes out, one timer operation for an item that waits.
     ///
     /// # Panics

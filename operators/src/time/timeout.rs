@@ -41,7 +41,7 @@ impl<S: Stage> Flow<S> {
     /// - **Ends** when the input ends.
     /// - **On error**: an error of the input is an item here and comes out within `Ok`.
     /// - **Holds** nothing.
-    /// - **Cost**: one clock read for each turn in which items came, no timer operation for an
+    /// - **Cost**: two clock reads for each turn in which items came, no timer operation for an
     ///   item.
     ///
     /// ```

@@ -21,8 +21,8 @@ impl<S: Stage> Flow<S> {
     /// - **Ends** when the input ends.
     /// - **On error**: an error is an item here.
     /// - **Holds** 256 items.
-    /// - **Cost**: one allocation at construction, one for the items when it is drained first; at
-    ///   most one clock read for 256 items.
+    /// - **Cost**: one allocation at construction, a few for the items when it is drained first;
+    ///   at most one clock read for 256 items.
     ///
     /// ```
     /// # futures::executor::block_on(async {

@@ -48,3 +48,37 @@ impl<T, A: Aggregate<T>, B: Aggregate<T>> Aggregate<T> for (A, B) {
         (self.0.finish(state.0), self.1.finish(state.1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Aggregate;
+
+    /// The items in the order in which they were added.
+    struct Text(char);
+
+    impl Aggregate<char> for Text {
+        type State = String;
+        type Output = String;
+
+        fn init(&self) -> String {
+            self.0.into()
+        }
+
+        fn add(&self, text: &mut String, item: &char) {
+            text.push(*item);
+        }
+
+        fn finish(&self, text: String) -> String {
+            text
+        }
+    }
+
+    #[test]
+    fn a_tuple_gives_every_item_to_both_and_keeps_their_states_apart() {
+        let both = (Text('1'), Text('2'));
+        let mut state = both.init();
+        both.add(&mut state, &'a');
+        both.add(&mut state, &'b');
+        assert_eq!(both.finish(state), ("1ab".into(), "2ab".into()));
+    }
+}

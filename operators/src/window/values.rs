@@ -86,3 +86,22 @@ impl<S: Stage<Item = Timed<T>>, T> Stage for Values<S> {
         outline.stage("values", self.site);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::every_way;
+    use crate::{Timed, Timestamp, iter};
+
+    #[test]
+    fn items_pass_without_their_times_and_watermarks_do_not() {
+        let at = Timestamp::from_secs;
+        let elements = [
+            Timed::Watermark(at(1)),
+            Timed::Item(at(2), 'a'),
+            Timed::Item(at(2), 'b'),
+            Timed::Watermark(at(2)),
+            Timed::Item(at(3), 'c'),
+        ];
+        assert_eq!(every_way(|| iter(elements).values()), ['a', 'b', 'c']);
+    }
+}

@@ -9,8 +9,9 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker, ready};
+use std::time::Duration;
 
-use aqueduct_operators::{Clock, Flow, Stage, Virtual};
+use aqueduct_operators::{Alarm, Clock, Flow, Stage, Virtual};
 
 use crate::input::{Input, Log, POISON, Script};
 
@@ -42,7 +43,7 @@ struct Way {
     again: usize,
     /// Whether work in flight is driven before each poll.
     driven: bool,
-    /// Whether the consumer is busy after each item until nothing is in flight.
+    /// Whether the consumer is busy after each item: for 2 ms, and until nothing is in flight.
     busy: bool,
 }
 
@@ -76,13 +77,19 @@ struct Poller<'a, S: Stage> {
     flow: Pin<&'a mut Flow<S>>,
     latest: Option<Arc<Latest>>,
     polls: usize,
+    /// How long the consumer is busy.
+    pause: Alarm,
 }
 
 /// What came out and when, with the size hints before each item.
 type Lines = Vec<(i64, String)>;
 type Hints = Vec<(usize, (usize, Option<usize>))>;
 
-impl<S: Stage<Item: Debug>> Poller<'_, S> {
+impl<'a, S: Stage<Item: Debug>> Poller<'a, S> {
+    fn new(flow: Pin<&'a mut Flow<S>>) -> Self {
+        Self { flow, latest: None, polls: 0, pause: Alarm::new() }
+    }
+
     /// Polls with a fresh waker.
     fn poll<R>(
         &mut self,
@@ -111,7 +118,12 @@ impl<S: Stage<Item: Debug>> Poller<'_, S> {
         let now = || Clock::current().now().as_millis();
         loop {
             if way.busy {
-                ready!(self.poll(cx, Stage::poll_progress));
+                let driven = self.poll(cx, Stage::poll_progress);
+                if self.pause.deadline().is_some() {
+                    ready!(self.pause.poll(&mut Context::from_waker(cx.waker())));
+                    continue;
+                }
+                ready!(driven);
             }
             if way.driven {
                 let _ = self.poll(cx, Stage::poll_progress);
@@ -126,6 +138,10 @@ impl<S: Stage<Item: Debug>> Poller<'_, S> {
             match ready!(polled) {
                 Some(item) => lines.push((now(), format!("{item:?}"))),
                 None => return Poll::Ready(()),
+            }
+            if way.busy {
+                let until = self.pause.now() + Duration::from_millis(2);
+                self.pause.set(until);
             }
             let mut left = way.burst;
             if left > 0 {
@@ -157,7 +173,7 @@ fn run<S: Stage<Item: Debug>>(
     let log = Arc::new(Log::default());
     let lines = Virtual::new().run(async {
         let flow = pin!(make(script.flow(&log)));
-        let mut poller = Poller { flow, latest: None, polls: 0 };
+        let mut poller = Poller::new(flow);
         let (mut lines, mut hints) = (Lines::new(), Hints::new());
         // A waker that was not taken over stalls the run here.
         poll_fn(|cx| poller.turn(cx, way, &mut lines, &mut hints)).await;
@@ -193,11 +209,14 @@ fn sorted(lines: &Lines) -> Vec<&str> {
     all
 }
 
-fn scripts() -> [Script; 4] {
+fn scripts() -> [Script; 6] {
     let items = [(0, 1), (0, 2), (1, 2), (1, 3), (4, 7), (9, 7), (9, 8), (9, 9), (20, 4)];
     [
         Script::new(items, 21),
         Script::new((1..=40).map(|value| (0, value)), 0),
+        // A busy consumer falls behind.
+        Script::new((1..=9).map(|value| (i64::from(value), value)), 10),
+        Script::new((1..=10).map(|value| (i64::from(value), value)), 10),
         Script::new([(3, 5)], 3),
         Script::new([], 2),
     ]
@@ -266,7 +285,7 @@ fn panic_safety<S: Stage<Item: Debug>>(make: &impl Fn(Flow<Input>) -> Flow<S>) {
         let log = Arc::new(Log::default());
         Virtual::new().run(async {
             let flow = pin!(make(script.flow(&log)));
-            let mut poller = Poller { flow, latest: None, polls: 0 };
+            let mut poller = Poller::new(flow);
             let (mut lines, mut hints) = (Lines::new(), Hints::new());
             poll_fn(|cx| {
                 let way = Way { burst, ..PULLED };

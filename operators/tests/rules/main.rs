@@ -11,7 +11,7 @@ use aqueduct_operators::combine;
 use aqueduct_operators::error::{Backoff, retry};
 use aqueduct_operators::time::{Edges, OnEnd};
 use aqueduct_operators::window::{Aggregate, AsOf};
-use aqueduct_operators::{Alarm, Fail, Flow, Overflow, Stage, Timestamp, iter};
+use aqueduct_operators::{Alarm, ConflateBy, Fail, Flow, Overflow, Stage, Timestamp, iter};
 
 use checks::Declares::{
     NotStarted, Nothing, OrderOfReadyInputs, OwnTask, WhatIsReady, WhatIsReadyAndOwnTask,
@@ -89,6 +89,10 @@ operators! {
     flatten Nothing |flow| flow.map(|x| iter(vec![x.clone(); x.value() as usize % 3])).flatten();
     flatten_of_empty_flows Nothing |flow| flow.map(|x| iter([x].into_iter().take(0))).flatten();
     flatten_of_pending_flows Nothing |flow| flow.map(|x| iter([x]).delay(ms(1), 1)).take(99).flatten();
+    flatten_of_work_in_flight Nothing |flow| {
+        let inner = |x| iter([x]).map_async(1, async |x: Item| { sleep(1).await; x });
+        flow.take(50).map(inner).flatten()
+    };
     inspect Nothing |flow| flow.inspect(|x| assert!(x.value() > 0));
     map Nothing |flow| flow.map(|x| x.value());
     pairwise Nothing |flow| flow.pairwise();
@@ -114,15 +118,17 @@ operators! {
 
     chain Nothing |flow| flow.map(|x| x.value()).chain(other());
     chain_after_another NotStarted |flow| other().chain(flow.map(|x| x.value()));
-    combine_latest WhatIsReady |flow| flow.combine_latest(other());
-    combine_latest_with_an_empty_one WhatIsReady |flow| other().filter(|_| false).combine_latest(flow);
+    combine_latest Nothing |flow| flow.combine_latest(other());
+    combine_latest_of_ready_items WhatIsReady |flow| flow.combine_latest(iter(0..5));
+    combine_latest_with_an_empty_one Nothing |flow| other().filter(|_| false).combine_latest(flow);
     merge OrderOfReadyInputs |flow| flow.map(|x| x.value()).merge(other());
     merge_of_many OrderOfReadyInputs |flow| {
         combine::merge([other().boxed(), flow.map(|x| x.value()).boxed(), other().boxed()])
     };
-    with_latest_from WhatIsReady |flow| flow.with_latest_from(other());
+    with_latest_from Nothing |flow| flow.with_latest_from(other());
     with_latest_from_an_input WhatIsReady |flow| other().with_latest_from(flow);
-    with_latest_from_optional WhatIsReady |flow| flow.with_latest_from_optional(other());
+    with_latest_from_ready_items Nothing |flow| flow.with_latest_from(iter(0..5));
+    with_latest_from_optional Nothing |flow| flow.with_latest_from_optional(other());
     zip Nothing |flow| flow.zip(other());
     zip_with_an_input Nothing |flow| other().zip(flow);
 
@@ -141,6 +147,10 @@ operators! {
     };
     hop OwnTask |flow| flow.hop(16, Overflow::Block);
     hop_drop_oldest WhatIsReadyAndOwnTask |flow| flow.hop(2, Overflow::DropOldest);
+    hop_latest WhatIsReadyAndOwnTask |flow| flow.hop(3, Overflow::Latest);
+    hop_conflating WhatIsReadyAndOwnTask |flow| {
+        flow.hop(3, ConflateBy::new(|x: &Item| x.value() % 3, |held: &mut Item, new| *held = new))
+    };
     hop_fail WhatIsReadyAndOwnTask |flow| flow.hop(2, Fail);
 
     chunks_timeout Nothing |flow| flow.chunks_timeout(2, ms(3));
