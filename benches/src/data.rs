@@ -4,26 +4,27 @@ use std::sync::OnceLock;
 
 /// A trade or quote: 24 bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct Tick {
+#[allow(dead_code, reason = "the workloads that there are need no time and no symbol")]
+pub(crate) struct Tick {
     /// When, in nanoseconds.
-    pub time: u64,
+    pub(crate) time: u64,
     /// In ticks of the price.
-    pub price: u64,
+    pub(crate) price: u64,
     /// 0 to 63.
-    pub symbol: u32,
+    pub(crate) symbol: u32,
     /// 1 to 100.
-    pub quantity: u32,
+    pub(crate) quantity: u32,
 }
 
 impl Tick {
     /// Price · quantity.
-    pub fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.price.wrapping_mul(self.quantity.into())
     }
 }
 
 /// The finalizer of splitmix64.
-pub fn mix64(z: u64) -> u64 {
+pub(crate) fn mix64(z: u64) -> u64 {
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
@@ -31,16 +32,16 @@ pub fn mix64(z: u64) -> u64 {
 
 /// The generator splitmix64.
 #[derive(Debug)]
-pub struct Draws(u64);
+pub(crate) struct Draws(u64);
 
 impl Draws {
     /// The seed is the state before the first draw.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// The next number.
-    pub fn draw(&mut self) -> u64 {
+    pub(crate) fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mix64(self.0)
     }
@@ -68,7 +69,7 @@ fn ticks(seed: u64, n: usize, mut time: impl FnMut(u64, &mut Draws) -> u64) -> V
 
 /// What the workloads work on. Each part is generated when it is first asked for.
 #[derive(Debug)]
-pub struct Data {
+pub(crate) struct Data {
     full: bool,
     base: OnceLock<&'static [Tick]>,
     sources: OnceLock<&'static [Vec<Tick>]>,
@@ -76,17 +77,17 @@ pub struct Data {
 
 impl Data {
     /// At full size, or at a tenth of it.
-    pub fn new(full: bool) -> Self {
+    pub(crate) fn new(full: bool) -> Self {
         Self { full, base: OnceLock::new(), sources: OnceLock::new() }
     }
 
     /// The number for the size of this run.
-    pub fn sized(&self, full: u64, tenth: u64) -> u64 {
+    pub(crate) fn sized(&self, full: u64, tenth: u64) -> u64 {
         if self.full { full } else { tenth }
     }
 
     /// The ticks `base`, 10 M or 1 M, a microsecond apart.
-    pub fn base(&self) -> &'static [Tick] {
+    pub(crate) fn base(&self) -> &'static [Tick] {
         // Leaked, as tasks on other threads read it: it is needed until the program ends.
         self.base.get_or_init(|| {
             let n = self.sized(10_000_000, 1_000_000) as usize;
@@ -95,7 +96,7 @@ impl Data {
     }
 
     /// The ticks `source 0` to `source 7`, 1 M or 100 k each.
-    pub fn sources(&self) -> &'static [Vec<Tick>] {
+    pub(crate) fn sources(&self) -> &'static [Vec<Tick>] {
         self.sources.get_or_init(|| {
             let n = self.sized(1_000_000, 100_000) as usize;
             let source = |k: u64| {

@@ -8,7 +8,7 @@ use anyhow::ensure;
 type Run = Box<dyn FnMut() -> Vec<u64>>;
 
 /// A kind of work, the answer to it, and those who do it.
-pub struct Workload {
+pub(crate) struct Workload {
     items: u64,
     answer: Vec<u64>,
     implementations: Vec<(&'static str, Run)>,
@@ -16,26 +16,26 @@ pub struct Workload {
 
 /// The times of one implementation, in nanoseconds an item.
 #[derive(Debug)]
-pub struct Row {
+pub(crate) struct Row {
     /// Whose.
-    pub implementation: &'static str,
+    pub(crate) implementation: &'static str,
     /// The middle one.
-    pub median: f64,
+    pub(crate) median: f64,
     /// The least.
-    pub least: f64,
+    pub(crate) least: f64,
     /// The median as a multiple of that of the first implementation.
-    pub ratio: f64,
+    pub(crate) ratio: f64,
 }
 
 impl Workload {
     /// Work over so many items, without implementations yet.
-    pub fn new(items: u64, answer: impl Into<Vec<u64>>) -> Self {
+    pub(crate) fn new(items: u64, answer: impl Into<Vec<u64>>) -> Self {
         Self { items, answer: answer.into(), implementations: Vec::new() }
     }
 
     /// Adds an implementation. The first is the bound that the others are compared with: what
     /// somebody would write by hand for just this.
-    pub fn with<A: Into<Vec<u64>>>(
+    pub(crate) fn with<A: Into<Vec<u64>>>(
         mut self,
         name: &'static str,
         mut run: impl FnMut() -> A + 'static,
@@ -46,7 +46,7 @@ impl Workload {
 
     /// Runs every implementation once to check its answer, and then all of them in turn, so that
     /// whatever else the machine does meets each of them.
-    pub fn measure(mut self, name: &str, rounds: u32) -> anyhow::Result<Vec<Row>> {
+    pub(crate) fn measure(mut self, name: &str, rounds: u32) -> anyhow::Result<Vec<Row>> {
         let mut times = Vec::new();
         for (implementation, run) in &mut self.implementations {
             let answer = run();

@@ -1,5 +1,7 @@
 //! Where the lines come from: recorded files, or the simulated venue.
 
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,6 +33,8 @@ pub fn open(args: &Args, stopped: oneshot::Receiver<()>) -> Result<Source, Repla
         let start = if args.speed == Speed::Max { OPENING } else { Clock::live().now() };
         (until(simulated(args.seed, start), start, args, stopped), Mode::virtual_time(start))
     } else {
+        // Better said now than in the middle of a long run.
+        args.replay.iter().try_for_each(|file| exists(file))?;
         let recording = replay(&args.replay)?;
         let start = recording.first();
         (until(recording.into_flow(), start, args, stopped), Mode::replay(start))
@@ -48,9 +52,18 @@ fn until(
     args: &Args,
     stopped: oneshot::Receiver<()>,
 ) -> Flow<Boxed<Result<Line, ReplayError>>> {
-    let end = args.seconds.map_or(Timestamp::MAX, |seconds| start + seconds);
-    let in_time = move |line: &Result<Line, _>| line.as_ref().map_or(true, |l| l.received < end);
+    let end = args.seconds.map(|seconds| start + seconds);
+    let ended = move |line: &Line| end.is_some_and(|end| line.received >= end);
+    let in_time = move |line: &Result<Line, _>| !line.as_ref().is_ok_and(ended);
     lines.take_while(in_time).take_until(stopped).boxed()
+}
+
+fn exists(file: &Path) -> Result<(), ReplayError> {
+    let found = match fs::metadata(file) {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        found => found,
+    };
+    found.map(drop).map_err(|error| ReplayError::Open { file: file.into(), error })
 }
 
 /// The lines of the simulated venue, each at its time.

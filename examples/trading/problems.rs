@@ -10,7 +10,7 @@ use aqueduct::market::feed::{Feed, Places, Problem, ProblemKind};
 use aqueduct::window::Window;
 use futures::sink::{self, Sink};
 
-/// How many problems of a kind are printed before the rest is only counted.
+/// How many messages of a kind are printed before the rest is only counted.
 const PRINTED: u64 = 5;
 
 /// A problem on its way to the list.
@@ -61,6 +61,8 @@ pub struct Problems(Arc<Mutex<Counted>>);
 #[derive(Debug, Default)]
 struct Counted {
     kinds: BTreeMap<ProblemKind, u64>,
+    /// What was said of each kind: a message may be about many problems.
+    said: BTreeMap<ProblemKind, u64>,
     /// Whether the screen belongs to the view: then nothing is printed.
     quiet: bool,
 }
@@ -82,12 +84,15 @@ impl Problems {
 
     fn add(&self, kind: ProblemKind, times: u64, text: &str) {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let quiet = counted.quiet;
-        let seen = counted.kinds.entry(kind).or_default();
-        *seen += times;
-        if *seen <= PRINTED && !quiet {
+        *counted.kinds.entry(kind).or_default() += times;
+        if counted.quiet {
+            return;
+        }
+        let said = counted.said.entry(kind).or_default();
+        *said += 1;
+        if *said <= PRINTED {
             eprintln!("{text}");
-        } else if *seen - times < PRINTED && !quiet {
+        } else if *said == PRINTED + 1 {
             eprintln!("more of the kind `{kind}` are only counted");
         }
     }

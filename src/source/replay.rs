@@ -111,8 +111,9 @@ fn read_error(error: &io::Error) -> String {
 /// out   --{bookTicker}---{trade}--|    each at its recorded time
 /// ```
 ///
-/// The first file is opened at once, so that [`Replay::first`] is known before the run; the
-/// others when their turn comes.
+/// The first file is opened and its first block read at once, so that [`Replay::first`] is known
+/// before the run; the others when their turn comes. If not one line of that block is good, the
+/// files are searched for the first good line, and read again by the run.
 ///
 /// - **Emits** each line at its time; an error in its place, before the line that it is about.
 /// - **Backpressures** when downstream does: the files are read no faster than lines are taken.
@@ -148,8 +149,30 @@ pub fn replay<P: AsRef<Path>>(files: impl IntoIterator<Item = P>) -> Result<Repl
         let error = io::Error::new(error.kind(), error.to_string());
         return Err(ReplayError::Open { file: file.clone(), error });
     }
-    let first = block.iter().flatten().next().map_or(Timestamp::EPOCH, |line| line.received);
+    let first = match first_time(&block) {
+        Some(first) => first,
+        None if block.is_empty() => Timestamp::EPOCH,
+        None => search_first_time(&files),
+    };
     Ok(Replay { files, reader, block, first, site })
+}
+
+fn first_time(block: &Block) -> Option<Timestamp> {
+    block.iter().flatten().next().map(|line| line.received)
+}
+
+/// The time of the first line where many errors stand before it. They are not kept, but met again
+/// by the run: there may be more of them than fit into memory.
+fn search_first_time(files: &[Arc<Path>]) -> Timestamp {
+    let mut reader = Reader::new(files.to_vec());
+    loop {
+        let block = reader.next_block();
+        match first_time(&block) {
+            Some(first) => return first,
+            None if block.is_empty() => return Timestamp::EPOCH,
+            None => {}
+        }
+    }
 }
 
 /// Recorded files that are ready to be replayed: see [`replay`].
@@ -165,7 +188,7 @@ pub struct Replay {
 
 impl Replay {
     /// When the first line was recorded: where the clock of a run over this recording starts. The
-    /// epoch if there is no line in the first block.
+    /// epoch if there is no line at all.
     pub fn first(&self) -> Timestamp {
         self.first
     }
@@ -341,9 +364,11 @@ impl OpenFile {
         let mut read = (&mut self.text).take(BLOCK as u64).read_to_end(&mut text).map(drop);
         let mut more = text.len() == BLOCK;
         if read.is_ok() && more && text.last() != Some(&b'\n') {
-            let rest = LONGEST_LINE as u64;
-            read = (&mut self.text).take(rest).read_until(b'\n', &mut text).map(drop);
-            if read.is_ok() && text.len() >= LONGEST_LINE {
+            let begun = text.len() - whole_lines(&text);
+            let most = LONGEST_LINE.saturating_sub(begun) + 1;
+            read = (&mut self.text).take(most as u64).read_until(b'\n', &mut text).map(drop);
+            let line = text.len() - whole_lines(&text);
+            if read.is_ok() && line > LONGEST_LINE {
                 read = Err(io::Error::new(
                     io::ErrorKind::InvalidData,
                     format!("a line is longer than {LONGEST_LINE} bytes"),
@@ -404,6 +429,8 @@ fn whole_lines(text: &[u8]) -> usize {
 fn split_time(line: &[u8]) -> Option<(Timestamp, usize)> {
     let space = memchr::memchr(b' ', line)?;
     let digits = std::str::from_utf8(&line[..space]).ok()?;
-    let nanos = digits.parse::<i64>().ok()?;
+    // A number may have a sign, a time may not.
+    let unsigned = digits.starts_with(|first: char| first.is_ascii_digit());
+    let nanos = digits.parse::<i64>().ok().filter(|_| unsigned)?;
     Some((Timestamp::from_nanos(nanos), space + 1))
 }

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -69,9 +71,22 @@ impl Outcome {
     }
 }
 
+/// Longer than any run here takes: one that waits for ever is a failure, not a hanging test.
+const PATIENCE: Duration = Duration::from_secs(100);
+
 /// Runs the demo to its end.
 pub(crate) fn demo(arguments: &[&str]) -> Outcome {
-    let done = Command::new(program()).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let mut command = Command::new(program());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let id = child.id().to_string();
+    let (send, done) = mpsc::channel();
+    std::thread::spawn(move || send.send(child.wait_with_output()));
+    let Ok(done) = done.recv_timeout(PATIENCE) else {
+        let _ = Command::new("kill").arg(id).status();
+        panic!("the demo did not end: {arguments:?}");
+    };
+    let done = done.unwrap();
     Outcome {
         code: done.status.code(),
         stdout: String::from_utf8(done.stdout).unwrap(),

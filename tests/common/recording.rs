@@ -1,5 +1,6 @@
 //! A made-up session of a venue whose messages fit together, and the truth behind each line.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// What a line says. Prices and quantities are whole numbers of 1e-8.
@@ -146,12 +147,13 @@ impl Session {
 
     /// Contains the updates so far but for part of the last one, as on a real venue.
     fn snapshot(&mut self) -> Said {
-        let level = |this: &mut Self, side| (this.price(side), this.quantity());
-        Said::Snapshot {
-            last: self.before + 1,
-            bids: (0..20).map(|_| level(self, -1)).collect(),
-            asks: (0..20).map(|_| level(self, 1)).collect(),
-        }
+        // Each price once.
+        let side = |this: &mut Self, side| {
+            let levels: BTreeMap<_, _> =
+                (0..20).map(|_| (this.price(side), this.quantity())).collect();
+            levels.into_iter().collect()
+        };
+        Said::Snapshot { last: self.before + 1, bids: side(self, -1), asks: side(self, 1) }
     }
 
     fn json(&self, said: &Said) -> String {

@@ -22,14 +22,14 @@ fn fold_halves(x: u64) -> u64 {
 }
 
 /// Every fourth is dropped.
-pub fn predictable(data: &Data) -> Workload {
+pub(crate) fn predictable(data: &Data) -> Workload {
     let n = data.sized(10_000_000, 1_000_000);
     let answer = data.sized(1_047_880_889_069_259_464, 3_884_295_085_968_505_931);
     workload((0..n).collect(), answer)
 }
 
 /// One of four is dropped, and nobody knows which.
-pub fn unpredictable(data: &Data) -> Workload {
+pub(crate) fn unpredictable(data: &Data) -> Workload {
     let n = data.sized(10_000_000, 1_000_000);
     let answer = data.sized(12_047_997_443_686_121_831, 6_576_119_856_148_750_785);
     let mut draws = Draws::new(7);
@@ -41,7 +41,8 @@ fn workload(numbers: Vec<u64>, answer: u64) -> Workload {
     Workload::new(numbers.len() as u64, [answer])
         .with("loop by hand", || [by_hand(black_box(numbers))])
         .with("aqueduct, fold", || [fold(black_box(numbers))])
-        .with("aqueduct, next", || [next(black_box(numbers))])
+        .with("aqueduct, next in a loop", || [next(black_box(numbers))])
+        .with("aqueduct, futures' fold over it", || [polled(black_box(numbers))])
         .with("futures", || [futures(black_box(numbers))])
         .with("tokio-stream", || [tokio_stream(black_box(numbers))])
 }
@@ -71,6 +72,14 @@ fn next(numbers: &[u64]) -> u64 {
         }
         sum
     })
+}
+
+fn polled(numbers: &[u64]) -> u64 {
+    use futures::future::ready;
+    use futures::stream::StreamExt;
+    let flow = aqueduct::iter(numbers).map(|x| scale(*x)).filter(|x| keep(*x)).map(fold_halves);
+    let add = |sum: u64, x| ready(sum.wrapping_add(x));
+    futures::executor::block_on(StreamExt::fold(flow, 0, add))
 }
 
 fn futures(numbers: &[u64]) -> u64 {

@@ -18,14 +18,14 @@ const CAPACITY: usize = 1024;
 const BATCH: usize = 256;
 
 /// Both tasks on one thread.
-pub fn one_thread(data: &Data) -> Workload {
+pub(crate) fn one_thread(data: &Data) -> Workload {
     workload(data, "queue filled and emptied by hand", in_turn, || {
         Builder::new_current_thread().build()
     })
 }
 
 /// The consumer on this thread, the producer on the only worker.
-pub fn two_threads(data: &Data) -> Workload {
+pub(crate) fn two_threads(data: &Data) -> Workload {
     workload(data, "batches by hand, std sync_channel", by_batches, || {
         Builder::new_multi_thread().worker_threads(1).build()
     })

@@ -8,26 +8,26 @@ use crate::workload::Workload;
 type Sources = &'static [Vec<Tick>];
 
 /// Count and Σ price · quantity.
-pub type Totals = [u64; 2];
+pub(crate) type Totals = [u64; 2];
 
 /// Adds a tick.
-pub fn add([count, sum]: Totals, tick: &Tick) -> Totals {
+pub(crate) fn add([count, sum]: Totals, tick: &Tick) -> Totals {
     [count + 1, sum.wrapping_add(tick.value())]
 }
 
 /// What all sources add up to.
-pub fn answer(data: &Data) -> Totals {
+pub(crate) fn answer(data: &Data) -> Totals {
     [data.sized(8_000_000, 800_000), data.sized(4_042_147_499_955, 404_407_126_787)]
 }
 
 /// Over the ticks of all sources.
-pub fn workload(data: &Data) -> Workload {
+pub(crate) fn workload(data: &Data) -> Workload {
     let sources = data.sources();
     let answer = answer(data);
     Workload::new(answer[0], answer)
         .with("loop by hand, 64 of each in turn", || by_hand(black_box(sources)))
         .with("aqueduct, fold", || fold(black_box(sources)))
-        .with("aqueduct, next", || next(black_box(sources)))
+        .with("aqueduct, futures' fold over it", || polled(black_box(sources)))
         .with("futures select_all", || select_all(black_box(sources)))
         .with("tokio-stream StreamMap", || stream_map(black_box(sources)))
 }
@@ -50,15 +50,11 @@ fn fold(sources: Sources) -> Totals {
     futures::executor::block_on(merged.fold([0; 2], add))
 }
 
-fn next(sources: Sources) -> Totals {
-    let mut merged = aqueduct::combine::merge(sources.iter().map(aqueduct::iter));
-    futures::executor::block_on(async {
-        let mut totals = [0; 2];
-        while let Some(tick) = merged.next().await {
-            totals = add(totals, tick);
-        }
-        totals
-    })
+fn polled(sources: Sources) -> Totals {
+    use futures::stream::StreamExt;
+    let merged = aqueduct::combine::merge(sources.iter().map(aqueduct::iter));
+    let add = |totals, tick| futures::future::ready(add(totals, tick));
+    futures::executor::block_on(StreamExt::fold(merged, [0; 2], add))
 }
 
 fn select_all(sources: Sources) -> Totals {

@@ -15,7 +15,7 @@ type Sources = &'static [Vec<Tick>];
 const CAPACITY: usize = 1024;
 
 /// Over the ticks of all sources.
-pub fn workload(data: &Data) -> Workload {
+pub(crate) fn workload(data: &Data) -> Workload {
     let sources = data.sources();
     let answer = answer(data);
     let on_runtime = |run: fn(&Runtime, Sources) -> Totals| {

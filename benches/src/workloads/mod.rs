@@ -9,8 +9,11 @@ mod values;
 use crate::data::Data;
 use crate::workload::Workload;
 
-/// Name and making of each.
-pub const ALL: [(&str, fn(&Data) -> Workload); 7] = [
+/// The name of a workload, and what makes it.
+type Entry = (&'static str, fn(&Data) -> Workload);
+
+/// All of them.
+pub(crate) const ALL: [Entry; 7] = [
     ("chain, predictable filter", chain::predictable),
     ("chain, unpredictable filter", chain::unpredictable),
     ("W1 values of ticks", values::workload),

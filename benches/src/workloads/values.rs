@@ -6,19 +6,20 @@ use crate::data::{Data, Tick};
 use crate::workload::Workload;
 
 /// Over the ticks `base`.
-pub fn workload(data: &Data) -> Workload {
+pub(crate) fn workload(data: &Data) -> Workload {
     let ticks = data.base();
     let answer = data.sized(3_796_601_723_678, 380_547_894_560);
     Workload::new(ticks.len() as u64, [answer])
         .with("loop by hand", || [by_hand(black_box(ticks))])
         .with("aqueduct, fold", || [fold(black_box(ticks))])
-        .with("aqueduct, next", || [next(black_box(ticks))])
+        .with("aqueduct, next in a loop", || [next(black_box(ticks))])
+        .with("aqueduct, futures' fold over it", || [polled(black_box(ticks))])
         .with("futures", || [futures(black_box(ticks))])
         .with("tokio-stream", || [tokio_stream(black_box(ticks))])
 }
 
 fn even(value: u64) -> bool {
-    value % 2 == 0
+    value.is_multiple_of(2)
 }
 
 fn by_hand(ticks: &[Tick]) -> u64 {
@@ -43,11 +44,20 @@ fn next(ticks: &[Tick]) -> u64 {
         aqueduct::iter(ticks).map(Tick::value).filter(|value| even(*value)).map(|value| value + 1);
     futures::executor::block_on(async {
         let mut sum = 0_u64;
-        while let Some(value) = flow.next().await {
-            sum = sum.wrapping_add(value);
+        while let Some(x) = flow.next().await {
+            sum = sum.wrapping_add(x);
         }
         sum
     })
+}
+
+fn polled(ticks: &[Tick]) -> u64 {
+    use futures::future::ready;
+    use futures::stream::StreamExt;
+    let flow =
+        aqueduct::iter(ticks).map(Tick::value).filter(|value| even(*value)).map(|value| value + 1);
+    let add = |sum: u64, x| ready(sum.wrapping_add(x));
+    futures::executor::block_on(StreamExt::fold(flow, 0, add))
 }
 
 fn futures(ticks: &[Tick]) -> u64 {

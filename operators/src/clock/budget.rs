@@ -82,7 +82,7 @@ impl Budget {
     /// woken to go on later.
     #[inline]
     pub fn spend(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.left == 0 && self.grant(cx) == 0 {
+        if self.left == 0 && self.refill(cx) == 0 {
             return false;
         }
         self.left -= 1;
@@ -95,9 +95,19 @@ impl Budget {
     #[inline]
     pub fn left(&mut self, cx: &mut Context<'_>) -> usize {
         if self.left == 0 {
-            return self.grant(cx);
+            return self.refill(cx);
         }
         self.left as usize
+    }
+
+    /// [`grant`](Self::grant), on a budget that is moved out of its place for the call: if the call
+    /// saw that place, the compiler could keep nothing of the stage around it in registers.
+    #[inline]
+    fn refill(&mut self, cx: &mut Context<'_>) -> usize {
+        let mut budget = std::mem::take(self);
+        let granted = budget.grant(cx);
+        *self = budget;
+        granted
     }
 
     /// Spends what was used of [`left`](Self::left).
@@ -108,6 +118,7 @@ impl Budget {
 
     /// How many items may be handled before the next call; for loops that count for themselves.
     /// Zero means: return `Pending` now; the task is already woken to go on later.
+    #[inline(never)]
     pub fn grant(&mut self, cx: &mut Context<'_>) -> usize {
         let clock = self.clock.get_or_insert_with(Clock::current);
         let interrupted = std::mem::take(&mut self.interrupted);

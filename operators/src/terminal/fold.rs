@@ -1,6 +1,8 @@
 //! `fold`: one value from all items.
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -56,10 +58,16 @@ impl<S: Stage, A, F: FnMut(A, S::Item) -> A> Future for Fold<S, A, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A> {
         let this = self.project();
         let f = this.f;
-        // In a local, so that the loop keeps it in registers.
-        let mut accumulated = this.accumulated.take();
-        let drained = this.flow.poll_each(cx, |item| {
-            accumulated = accumulated.take().map(|value| f(value, item));
+        let Some(value) = this.accumulated.take() else {
+            panic!("fold: polled again after it was over")
+        };
+        // In a local, and known to be there, so that the loop keeps it in one register.
+        let mut accumulated = Some(value);
+        let drained = this.flow.poll_drain(cx, &mut |item| {
+            if let Some(value) = accumulated.take() {
+                accumulated = Some(f(value, item));
+            }
+            ControlFlow::<Infallible>::Continue(())
         });
         if drained.is_pending() {
             *this.accumulated = accumulated;
@@ -67,7 +75,7 @@ impl<S: Stage, A, F: FnMut(A, S::Item) -> A> Future for Fold<S, A, F> {
         }
         match accumulated {
             Some(value) => Poll::Ready(value),
-            None => panic!("fold: polled again after it was over"),
+            None => unreachable!("only a panic of `f` leaves nothing behind"),
         }
     }
 }

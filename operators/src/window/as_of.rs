@@ -110,7 +110,7 @@ pub struct AsOfJoin<S, R, L, T> {
     known: Option<(Timestamp, T)>,
     /// The first right item that is.
     ahead: Option<(Timestamp, T)>,
-    /// The time that no further right item precedes; `MAX` once the right side has ended.
+    /// The time that no further right item precedes.
     right_reached: Timestamp,
     site: Site,
 }
@@ -145,13 +145,15 @@ where
                     *this.ahead = Some(later);
                     return Poll::Ready(());
                 }
-                None if !precedes(*this.right_reached) => return Poll::Ready(()),
+                None if this.right.is_none() || !precedes(*this.right_reached) => {
+                    return Poll::Ready(());
+                }
                 None => match ready!(poll_side(this.right.as_mut(), cx)) {
                     Some(Timed::Item(time, item)) => *this.ahead = Some((time, item)),
                     Some(Timed::Watermark(time)) => {
                         *this.right_reached = (*this.right_reached).max(time);
                     }
-                    None => *this.right_reached = Timestamp::MAX,
+                    None => {}
                 },
             }
         }
@@ -259,6 +261,14 @@ mod tests {
     fn an_equal_time_matches_unless_the_join_is_strict() {
         assert_eq!(pairs(&[2], &[1, 2, 3], AsOf::backward()), [(2, Some(2))]);
         assert_eq!(pairs(&[2], &[1, 2, 3], AsOf::backward().strict()), [(2, Some(1))]);
+    }
+
+    #[test]
+    fn an_item_at_the_end_of_time_does_not_wait_for_a_side_that_has_ended() {
+        let left = iter([i64::MAX]).event_time(|ns| Timestamp::from_nanos(*ns), Duration::ZERO);
+        let right = iter([4]).event_time(time, Duration::ZERO);
+        let pairs = items(left.as_of(right, AsOf::backward()).values());
+        assert_eq!(pairs, [(i64::MAX, Some(4))]);
     }
 
     #[test]
