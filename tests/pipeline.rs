@@ -372,8 +372,8 @@ fn a_sink_that_fails_stops_the_run_and_is_named() {
 fn a_panic_in_a_closure_comes_out_of_the_run() {
     fn panicking(at: &'static str) -> Pipeline {
         let boom = move |here: &'static str, n: i64| assert!(here != at || n < 5, "boom in {here}");
-        let at_source = boom.clone();
-        let at_branch = boom.clone();
+        let at_source = boom;
+        let at_branch = boom;
         let mut p = Pipeline::new("p");
         let numbers = p.source("numbers", ticks(9).inspect(move |n| at_source("source", *n)));
         let select = move |n: &i64| {

@@ -34,11 +34,19 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    let asked = |name: &str| {
+        args.only.is_empty() || args.only.iter().any(|part| name.contains(part.as_str()))
+    };
+    anyhow::ensure!(
+        workloads::ALL.iter().any(|(name, _)| asked(name)),
+        "no such workload; there are: {}",
+        workloads::ALL.map(|(name, _)| name).join(", ")
+    );
     let data = Data::new(args.full);
     println!("| workload | implementation | ns an item, median | least | ratio to the bound |");
     println!("|---|---|---|---|---|");
     for (name, workload) in workloads::ALL {
-        if !args.only.is_empty() && !args.only.iter().any(|part| name.contains(part.as_str())) {
+        if !asked(name) {
             continue;
         }
         for row in workload(&data).measure(name, args.rounds)? {

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use aqueduct::market::feed::{self, Decoder};
+use aqueduct::market::feed::{self, Feed, Places};
 use aqueduct::market::{BookEvent, Ohlcv, TickRule};
 use aqueduct::sink::csv::CsvError;
-use aqueduct::source::{Line, ReplayError};
 use aqueduct::window::AsOf;
 use aqueduct::{Fail, Flow, Overflow, Pipeline, Stage};
 
@@ -21,17 +20,16 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// How far trades may come out of order before one is too late for its bar.
 const DISORDER: Duration = Duration::from_secs(1);
 
-/// From a venue's lines to bars, the top of the book, and trades with the quotes that they met.
+/// From a venue's feed to bars, the top of the book, and trades with the quotes that they met.
 pub fn assemble(
-    lines: Flow<impl Stage<Item = Result<Line, ReplayError>> + Send + 'static>,
+    events: Flow<impl Stage<Item = Feed> + Send + 'static>,
+    places: Places,
     screen: &Screen,
     out: &Output,
     problems: &Problems,
 ) -> Result<Pipeline, CsvError> {
     let mut p = Pipeline::new("trading");
-    let mut decoder = Decoder::binance();
-    let places = decoder.places();
-    let venue = p.timed_source(SOURCE, lines.map(move |line| decoder.decode(line)), feed::received);
+    let venue = p.timed_source(SOURCE, events, feed::received);
 
     for (name, length) in [("bars_1s", SECOND), ("bars_1m", MINUTE)] {
         let trades = venue.branch(name, feed::trade, 1024, Overflow::Block);

@@ -1,4 +1,4 @@
-//! Where the lines come from: recorded files, or the simulated venue.
+//! Where the events come from: recorded files, or the simulated venue.
 
 use std::fs;
 use std::io;
@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aqueduct::market::SimulatedVenue;
+use aqueduct::market::feed::{self, Decoder, Feed, Places};
 use aqueduct::pipeline::Mode;
 use aqueduct::source::{Line, Place, ReplayError, replay};
 use aqueduct::transform::Boxed;
@@ -17,8 +18,10 @@ use crate::args::{Args, Speed};
 /// A feed and the mode in which it is meant to run.
 #[derive(Debug)]
 pub struct Source {
-    /// The lines, each at its time.
-    pub lines: Flow<Boxed<Result<Line, ReplayError>>>,
+    /// The events, each at its time.
+    pub events: Flow<Boxed<Feed>>,
+    /// Where its lines stand.
+    pub places: Places,
     /// The clock starts with the first line.
     pub mode: Mode,
 }
@@ -29,33 +32,36 @@ const OPENING: Timestamp = Timestamp::from_secs(1_723_161_600);
 
 /// Opens the feed. It ends after `--seconds`, and when `stopped` says so.
 pub fn open(args: &Args, stopped: oneshot::Receiver<()>) -> Result<Source, ReplayError> {
-    let (lines, mode) = if args.replay.is_empty() {
+    let mut decoder = Decoder::binance();
+    let places = decoder.places();
+    let decode = move |line| decoder.decode(line);
+    let (events, mode) = if args.replay.is_empty() {
         let start = if args.speed == Speed::Max { OPENING } else { Clock::live().now() };
-        (until(simulated(args.seed, start), start, args, stopped), Mode::virtual_time(start))
+        let events = simulated(args.seed, start).map(decode);
+        (until(events, start, args, stopped), Mode::virtual_time(start))
     } else {
         // Better said now than in the middle of a long run.
         args.replay.iter().try_for_each(|file| exists(file))?;
         let recording = replay(&args.replay)?;
         let start = recording.first();
-        (until(recording.into_flow(), start, args, stopped), Mode::replay(start))
+        (until(recording.decode(decode), start, args, stopped), Mode::replay(start))
     };
     let mode = match args.speed {
         Speed::Max => mode,
         Speed::Times(factor) => mode.at_speed(factor),
     };
-    Ok(Source { lines, mode })
+    Ok(Source { events, places, mode })
 }
 
 fn until(
-    lines: Flow<impl Stage<Item = Result<Line, ReplayError>> + Send + 'static>,
+    events: Flow<impl Stage<Item = Feed> + Send + 'static>,
     start: Timestamp,
     args: &Args,
     stopped: oneshot::Receiver<()>,
-) -> Flow<Boxed<Result<Line, ReplayError>>> {
+) -> Flow<Boxed<Feed>> {
     let end = args.seconds.map(|seconds| start + seconds);
-    let ended = move |line: &Line| end.is_some_and(|end| line.received >= end);
-    let in_time = move |line: &Result<Line, _>| !line.as_ref().is_ok_and(ended);
-    lines.take_while(in_time).take_until(stopped).boxed()
+    let in_time = move |item: &Feed| end.is_none_or(|end| feed::received(item) < end);
+    events.take_while(in_time).take_until(stopped).boxed()
 }
 
 fn exists(file: &Path) -> Result<(), ReplayError> {

@@ -51,7 +51,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let screen = if args.headless { Screen::default() } else { Screen::visible() };
     let problems = Problems::default();
     let mode = feed.mode;
-    let pipeline = assemble::assemble(feed.lines, &screen, &out, &problems)?;
+    let pipeline = assemble::assemble(feed.events, feed.places, &screen, &out, &problems)?;
     match args.outline {
         Some(OutlineFormat::Text) => println!("{}", pipeline.outline()),
         Some(OutlineFormat::Mermaid) => print!("{}", pipeline.outline().mermaid()),

@@ -110,9 +110,9 @@ impl fmt::Display for ProblemKind {
 /// ```
 /// use aqueduct::market::feed::Decoder;
 ///
-/// let lines = aqueduct::source::replay(std::iter::empty::<&str>())?.into_flow();
+/// let recording = aqueduct::source::replay(std::iter::empty::<&str>())?;
 /// let mut decoder = Decoder::binance();
-/// let feed = lines.map(move |line| decoder.decode(line));
+/// let feed = recording.decode(move |line| decoder.decode(line));
 /// # let _ = feed;
 /// # Ok::<(), aqueduct::source::ReplayError>(())
 /// ```

@@ -173,19 +173,16 @@ pub(super) struct Selecting<F, U, P: Policy<Stamped<U>>> {
     pub(super) edge: Arc<Edge<U, P>>,
     /// An item for which a store by key had no room.
     in_hand: Option<Stamped<U>>,
-    /// Items that have room for certain: as many as were free at the last look, less those that
-    /// came since. Spares the lock for each item.
+    /// How many more items have room for certain, as the last look found. Spares the lock for each.
     credit: usize,
-    /// Items of the node since the last look.
-    unseen: u32,
 }
 
-/// After so many items of its node a port looks again, whether its consumer is still there.
-const LOOK: u32 = 64;
+/// After so many items of the node a port looks again, also for whether its consumer is still there.
+const LOOK: usize = 64;
 
 impl<F, U, P: Policy<Stamped<U>>> Selecting<F, U, P> {
     pub(super) fn new(select: F, edge: Arc<Edge<U, P>>) -> Self {
-        Self { select, edge, in_hand: None, credit: 0, unseen: 0 }
+        Self { select, edge, in_hand: None, credit: 0 }
     }
 }
 
@@ -196,12 +193,10 @@ where
     P: Policy<Stamped<U>, Store: Send> + Send,
 {
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Room> {
-        if self.credit > 0 && self.unseen < LOOK {
-            self.unseen += 1;
+        if self.credit > 0 {
+            self.credit -= 1;
             return Poll::Ready(Room::Free);
         }
-        self.unseen = 0;
-        self.credit = 0;
         let mut state = self.edge.state();
         if state.abandoned {
             if let (Some(item), Some(store)) = (self.in_hand.take(), &mut state.store) {
@@ -222,8 +217,9 @@ where
         }
         let free = self.in_hand.is_none() && store.has_room();
         if free {
-            let waits = store.is_lossless();
-            self.credit = if waits { store.capacity().get() - store.len() } else { usize::MAX };
+            let room =
+                if store.is_lossless() { store.capacity().get() - store.len() } else { LOOK };
+            self.credit = room.min(LOOK) - 1;
         }
         if !free {
             state.producer = Some(cx.waker().clone());
@@ -248,7 +244,6 @@ where
         let abandoned = state.abandoned;
         if let (Some(item), Some(store)) = (selected, &mut state.store) {
             let (store, item) = (store.get(), (time, item));
-            self.credit = self.credit.saturating_sub(1);
             if abandoned {
                 lose(store, item);
                 self.credit = 0;

@@ -6,4 +6,4 @@
 mod replay;
 
 pub use aqueduct_operators::source::*;
-pub use replay::{Line, Place, Replay, ReplayError, ReplayLines, replay};
+pub use replay::{Line, Place, Replay, ReplayError, replay};

@@ -13,7 +13,6 @@ use std::vec;
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 
-use crate::time::Play;
 use crate::{Ambient, Bound, Budget, Flow, Job, Outline, Site, Stage, Timestamp};
 
 /// How much text is read, decompressed and split at a time: about a thousand lines.
@@ -122,8 +121,8 @@ fn read_error(error: &io::Error) -> String {
 ///   that file.
 /// - **Holds** two blocks of 256 KiB of text, or two lines if one is longer; a line has at most
 ///   16 MiB.
-/// - **Cost**: reading and decompressing happen on a worker thread, a block at a time; a line is
-///   a slice of its block.
+/// - **Cost**: reading, decompressing and [decoding](Replay::decode) happen on a worker thread, a
+///   block at a time; a line is a slice of its block.
 ///
 /// # Errors
 ///
@@ -194,46 +193,81 @@ impl Replay {
     }
 
     /// The lines as a flow, each at its recorded time.
-    pub fn into_flow(self) -> Flow<Play<ReplayLines, TimeOfLine>> {
-        let lines = ReplayLines {
+    pub fn into_flow(self) -> Flow<impl Stage<Item = Result<Line, ReplayError>> + Send> {
+        self.decode(|line| line)
+    }
+
+    /// What `decode` makes of the lines, as a flow, each at the recorded time of its line. Decoding
+    /// is work for a processor, so it is done where the files are read, on the worker thread.
+    pub fn decode<F, T>(self, decode: F) -> Flow<impl Stage<Item = T> + Send + use<F, T>>
+    where
+        F: FnMut(Result<Line, ReplayError>) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let reading = Decoding { reader: self.reader, first: Some(self.block), decode };
+        let recorded = Recorded {
             files: self.files,
-            block: self.block.into_iter(),
-            next: Some(Next::Idle(Box::new(self.reader))),
+            block: Vec::new().into_iter(),
+            next: Some(Next::Idle(Box::new(reading))),
             budget: Budget::new(),
             site: self.site,
         };
-        let time: TimeOfLine = |line| line.as_ref().ok().map(|line| line.received);
-        Flow::from_stage(lines).play(time)
+        Flow::from_stage(recorded).play(|(time, _)| *time).map(|(_, item)| item)
     }
 }
 
 type Block = Vec<Result<Line, ReplayError>>;
-type TimeOfLine = fn(&Result<Line, ReplayError>) -> Option<Timestamp>;
+/// Items with the times of their lines; an error has none.
+type Decoded<T> = Vec<(Option<Timestamp>, T)>;
 
-/// The stage behind [`replay`]: the lines as they stand in the files.
-#[derive(Debug)]
-pub struct ReplayLines {
+/// The stage behind [`replay`]: what was made of the lines as they stand in the files.
+struct Recorded<F, T> {
     files: Vec<Arc<Path>>,
     /// What was read and not yet handed out.
-    block: vec::IntoIter<Result<Line, ReplayError>>,
+    block: vec::IntoIter<(Option<Timestamp>, T)>,
     /// The block behind it; `None` once everything was read.
-    next: Option<Next>,
+    next: Option<Next<F, T>>,
     budget: Budget,
     site: Site,
 }
 
-#[derive(Debug)]
-enum Next {
-    Idle(Box<Reader>),
-    Reading(Job<(Block, Box<Reader>)>),
+enum Next<F, T> {
+    Idle(Box<Decoding<F>>),
+    Reading(Job<(Decoded<T>, Box<Decoding<F>>)>),
 }
 
-impl ReplayLines {
+/// What is done on the worker thread.
+struct Decoding<F> {
+    reader: Reader,
+    /// The block that was read before the run.
+    first: Option<Block>,
+    decode: F,
+}
+
+impl<F> Decoding<F> {
+    fn next_block<T>(&mut self) -> Decoded<T>
+    where
+        F: FnMut(Result<Line, ReplayError>) -> T,
+    {
+        let block = self.first.take().unwrap_or_else(|| self.reader.next_block());
+        let time = |line: &Result<Line, _>| line.as_ref().ok().map(|line: &Line| line.received);
+        block.into_iter().map(|line| (time(&line), (self.decode)(line))).collect()
+    }
+}
+
+// Nothing in it is ever pinned.
+impl<F, T> Unpin for Recorded<F, T> {}
+
+impl<F, T> Recorded<F, T>
+where
+    F: FnMut(Result<Line, ReplayError>) -> T + Send + 'static,
+    T: Send + 'static,
+{
     /// Has the next block read while this one is handed out.
     fn read_ahead(&mut self) {
         match self.next.take() {
-            Some(Next::Idle(mut reader)) => {
-                let job = Ambient::current().offload(move || (reader.next_block(), reader));
+            Some(Next::Idle(mut reading)) => {
+                let job = Ambient::current().offload(move || (reading.next_block(), reading));
                 self.next = Some(Next::Reading(job));
             }
             next => self.next = next,
@@ -241,8 +275,12 @@ impl ReplayLines {
     }
 }
 
-impl Stage for ReplayLines {
-    type Item = Result<Line, ReplayError>;
+impl<F, T> Stage for Recorded<F, T>
+where
+    F: FnMut(Result<Line, ReplayError>) -> T + Send + 'static,
+    T: Send + 'static,
+{
+    type Item = (Option<Timestamp>, T);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -257,11 +295,11 @@ impl Stage for ReplayLines {
             let Some(Next::Reading(job)) = &mut this.next else {
                 return Poll::Ready(None);
             };
-            let Poll::Ready((block, reader)) = Pin::new(job).poll(cx) else {
+            let Poll::Ready((block, reading)) = Pin::new(job).poll(cx) else {
                 this.budget.rest();
                 return Poll::Pending;
             };
-            this.next = (!block.is_empty()).then_some(Next::Idle(reader));
+            this.next = (!block.is_empty()).then_some(Next::Idle(reading));
             this.block = block.into_iter();
             this.read_ahead();
         }

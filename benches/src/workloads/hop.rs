@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::hint::black_box;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use aqueduct::Overflow;
 use futures::SinkExt;
@@ -14,7 +16,7 @@ type Ticks = &'static [Tick];
 
 /// The capacity of the hop.
 const CAPACITY: usize = 1024;
-/// What is handed over at a time by hand, between threads.
+/// What is handed over at a time by hand.
 const BATCH: usize = 256;
 
 /// Both tasks on one thread.
@@ -26,7 +28,7 @@ pub(crate) fn one_thread(data: &Data) -> Workload {
 
 /// The consumer on this thread, the producer on the only worker.
 pub(crate) fn two_threads(data: &Data) -> Workload {
-    workload(data, "batches by hand, std sync_channel", by_batches, || {
+    workload(data, "ring by hand, spinning", by_ring, || {
         Builder::new_multi_thread().worker_threads(1).build()
     })
 }
@@ -60,20 +62,44 @@ fn in_turn(ticks: Ticks) -> u64 {
     sum
 }
 
-fn by_batches(ticks: Ticks) -> u64 {
-    let (sender, receiver) = std::sync::mpsc::sync_channel(CAPACITY / BATCH - 1);
+/// A ring of numbers; both sides move their index once a batch, and spin while they wait.
+fn by_ring(ticks: Ticks) -> u64 {
+    let ring: Vec<AtomicU64> = (0..CAPACITY).map(|_| AtomicU64::new(0)).collect();
+    let (written, read) = (Index::default(), Index::default());
     std::thread::scope(|scope| {
-        scope.spawn(move || {
+        scope.spawn(|| {
+            let mut at = 0;
             for batch in ticks.chunks(BATCH) {
-                let batch: Vec<_> = batch.iter().map(Tick::value).collect();
-                if sender.send(batch).is_err() {
-                    break;
+                while at + batch.len() - read.0.load(Acquire) > CAPACITY {
+                    std::thread::yield_now();
                 }
+                for tick in batch {
+                    ring[at % CAPACITY].store(tick.value(), Relaxed);
+                    at += 1;
+                }
+                written.0.store(at, Release);
             }
         });
-        receiver.iter().flatten().fold(0, u64::wrapping_add)
+        let (mut at, mut sum) = (0, 0_u64);
+        while at < ticks.len() {
+            let end = written.0.load(Acquire);
+            if at == end {
+                std::thread::yield_now();
+            }
+            while at < end {
+                sum = sum.wrapping_add(ring[at % CAPACITY].load(Relaxed));
+                at += 1;
+            }
+            read.0.store(at, Release);
+        }
+        sum
     })
 }
+
+/// On a cache line of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Index(AtomicUsize);
 
 fn hop(runtime: &Runtime, ticks: Ticks) -> u64 {
     let hop = aqueduct::iter(ticks).map(Tick::value).hop(CAPACITY, Overflow::Block);

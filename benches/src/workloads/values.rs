@@ -26,9 +26,9 @@ fn by_hand(ticks: &[Tick]) -> u64 {
     let mut sum = 0_u64;
     for tick in ticks {
         let value = tick.value();
-        if even(value) {
-            sum = sum.wrapping_add(value + 1);
-        }
+        // The compiler, left alone, makes a branch of it, which costs twice as much.
+        let kept = std::hint::select_unpredictable(even(value), value + 1, 0);
+        sum = sum.wrapping_add(kept);
     }
     sum
 }

@@ -375,6 +375,8 @@ impl<T, S: Store<T>> Outlet<T, S> {
         let mut state = lock(&self.edge.state);
         let Some(item) = state.store.take() else {
             if state.closed {
+                // A later poll must end as well and not give way.
+                self.budget.rest();
                 return Poll::Ready(None);
             }
             match &mut state.consumer {

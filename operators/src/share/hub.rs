@@ -120,6 +120,10 @@ impl<S: Stage, B: Board<S::Item>> Hub<S, B> {
                 if freed {
                     self.waiting.wake_all_but(seat);
                 }
+                if item.is_none() {
+                    // A later poll must end as well and not give way.
+                    budget.rest();
+                }
                 return Poll::Ready(item);
             }
             if pending {

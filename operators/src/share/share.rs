@@ -293,6 +293,17 @@ mod tests {
     }
 
     #[test]
+    fn after_the_end_every_poll_ends_at_once() {
+        let mut stage = iter(0..0).share(1).subscribe().into_stage();
+        Virtual::new().run(async {
+            let mut cx = Context::from_waker(noop_waker_ref());
+            for _ in 0..3_000 {
+                assert_eq!(Pin::new(&mut stage).poll_next(&mut cx), Poll::Ready(None));
+            }
+        });
+    }
+
+    #[test]
     fn every_consumer_gets_every_item_whatever_the_capacity() {
         for capacity in [1, 2, 7, 1024] {
             let shared = iter(0..3_000).share(capacity);

@@ -252,6 +252,19 @@ mod tests {
     }
 
     #[test]
+    fn after_the_end_every_poll_ends_at_once() {
+        let (sender, flow) = channel::<u8, _>(1, Overflow::Block);
+        drop(sender);
+        let mut stage = flow.into_stage();
+        Virtual::new().run(async {
+            let mut cx = Context::from_waker(noop_waker_ref());
+            for _ in 0..3_000 {
+                assert_eq!(Pin::new(&mut stage).poll_next(&mut cx), Poll::Ready(None));
+            }
+        });
+    }
+
+    #[test]
     fn the_last_sender_to_go_ends_the_flow() {
         let (sender, mut flow) = channel(4, Overflow::Block);
         let other = sender.clone();

@@ -1,6 +1,5 @@
 //! Any iterator as a flow.
 
-use std::iter::Fuse;
 use std::ops::ControlFlow;
 use std::panic::Location;
 use std::pin::Pin;
@@ -22,7 +21,7 @@ use crate::{Budget, Flow, Outline, Site, Stage};
 #[track_caller]
 pub fn iter<I: IntoIterator>(items: I) -> Flow<Iter<I::IntoIter>> {
     Flow::from_stage(Iter {
-        items: Some(items.into_iter().fuse()),
+        items: Some(items.into_iter()),
         budget: Budget::new(),
         site: Location::caller(),
     })
@@ -32,7 +31,7 @@ pub fn iter<I: IntoIterator>(items: I) -> Flow<Iter<I::IntoIter>> {
 #[derive(Debug)]
 pub struct Iter<I> {
     /// `None` once it has ended.
-    items: Option<Fuse<I>>,
+    items: Option<I>,
     budget: Budget,
     site: Site,
 }
@@ -67,6 +66,8 @@ impl<I: Iterator> Stage for Iter<I> {
         let Some(items) = &mut this.items else {
             return Poll::Ready(ControlFlow::Continue(()));
         };
+        // It may be asked once more after its end, below.
+        let mut items = items.fuse();
         loop {
             let granted = this.budget.left(cx);
             if granted == 0 {
