@@ -47,8 +47,15 @@ pub(super) enum Rank {
 
 enum Timer {
     Idle,
-    Live { armed: Option<Timestamp>, sleep: Pin<Box<tokio::time::Sleep>> },
-    Virtual { timers: Arc<Timers>, key: Key },
+    Live {
+        armed: Option<Timestamp>,
+        sleep: Pin<Box<tokio::time::Sleep>>,
+    },
+    /// `armed` until it has fired.
+    Virtual {
+        timers: Arc<Timers>,
+        armed: Option<Key>,
+    },
 }
 
 impl Default for Alarm {
@@ -159,28 +166,34 @@ impl Timer {
     /// Ready only when the timer with this very key has fired: at one instant the order of the
     /// keys decides, not who looks at the clock first.
     fn poll_virtual(&mut self, timers: &Arc<Timers>, key: Key, cx: &mut Context<'_>) -> Poll<()> {
-        if let Self::Virtual { timers, key: armed } = self {
-            let waiting = timers.is_waiting(*armed, cx.waker());
-            if waiting && *armed <= key {
+        if let Self::Virtual { armed, .. } = self
+            && let Some(before) = *armed
+        {
+            let waiting = timers.is_waiting(before, cx.waker());
+            if waiting && before <= key {
                 // Due earlier than asked for: it is armed again when it fires.
                 return Poll::Pending;
             }
             if waiting {
-                timers.cancel(*armed);
-            } else if *armed == key {
-                *self = Self::Idle;
+                timers.cancel(before);
+            }
+            *armed = None;
+            if !waiting && before == key {
                 return Poll::Ready(());
             }
         }
         timers.arm(key, cx.waker());
-        *self = Self::Virtual { timers: timers.clone(), key };
+        match self {
+            Self::Virtual { armed, .. } => *armed = Some(key),
+            timer => *timer = Self::Virtual { timers: timers.clone(), armed: Some(key) },
+        }
         Poll::Pending
     }
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        if let Self::Virtual { timers, key } = self {
+        if let Self::Virtual { timers, armed: Some(key) } = self {
             timers.cancel(*key);
         }
     }

@@ -103,6 +103,7 @@ impl Virtual {
             root_waker: Waker::from(root_queued.clone()),
             root_queued,
             tasks: Slab::new(),
+            ready: VecDeque::new(),
             ambient: Some(Ambient::virtual_time(
                 Clock::virtual_time(timers.clone()),
                 executor.clone(),
@@ -203,6 +204,7 @@ impl Timers {
 pub(super) struct Executor {
     ready: Mutex<VecDeque<usize>>,
     spawned: Mutex<Vec<SpawnedFuture>>,
+    has_spawned: AtomicBool,
     /// Jobs on worker threads that somebody waits for.
     holds: AtomicUsize,
     workers: bool,
@@ -221,6 +223,7 @@ impl Executor {
         Self {
             ready: Mutex::default(),
             spawned: Mutex::default(),
+            has_spawned: AtomicBool::new(false),
             holds: AtomicUsize::new(0),
             workers,
             parked: AtomicBool::new(false),
@@ -234,6 +237,7 @@ impl Executor {
 
     pub(super) fn spawn(&self, future: SpawnedFuture) {
         lock(&self.spawned).push(future);
+        self.has_spawned.store(true, Ordering::Release);
     }
 
     pub(super) fn hold_time(self: &Arc<Self>) -> Held {
@@ -311,6 +315,8 @@ pub struct Driven<F> {
     root_waker: Waker,
     root_queued: Arc<TaskWaker>,
     tasks: Slab<SpawnedTask>,
+    /// The tasks whose turn it is, before those that wait in the executor.
+    ready: VecDeque<usize>,
     timers: Arc<Timers>,
     executor: Arc<Executor>,
     ambient: Option<Ambient>,
@@ -343,9 +349,11 @@ impl<F: Future> Future for Driven<F> {
             let started = live.now();
             let mut turns = 0u32;
             loop {
-                // Taken in a statement of its own: the lock must not be held while a task runs.
-                let next = lock(&executor.ready).pop_front();
-                match next {
+                if this.ready.is_empty() {
+                    // All at once: a lock for a batch, and none is held while a task runs.
+                    std::mem::swap(this.ready, &mut *lock(&executor.ready));
+                }
+                match this.ready.pop_front() {
                     Some(ROOT) => {
                         // Only the root's own waker queues it, and that always before the end.
                         let Some(root) = this.root.as_mut().as_pin_mut() else {
@@ -373,7 +381,10 @@ impl<F: Future> Future for Driven<F> {
                         }
                     }
                 }
-                adopt(this.tasks, executor);
+                if executor.has_spawned.load(Ordering::Acquire) {
+                    executor.has_spawned.store(false, Ordering::Relaxed);
+                    adopt(this.tasks, executor);
+                }
                 turns += 1;
                 if turns.is_multiple_of(LOOK) && live.now() - started > SLICE {
                     cx.waker().wake_by_ref();
@@ -398,7 +409,8 @@ fn poll_task(tasks: &mut Slab<SpawnedTask>, id: usize) {
 
 /// Takes over what the last turn spawned, each task ready to be polled for the first time.
 fn adopt(tasks: &mut Slab<SpawnedTask>, executor: &Arc<Executor>) {
-    for future in lock(&executor.spawned).drain(..) {
+    let spawned = std::mem::take(&mut *lock(&executor.spawned));
+    for future in spawned {
         let entry = tasks.vacant_entry();
         let queued = Arc::new(TaskWaker::new(entry.key(), executor.clone()));
         executor.wake(entry.key());
