@@ -10,3 +10,4 @@ mod text;
 pub use notional::{AveragePrice, Notional, Volume};
 pub use price::{Price, Quantity};
 pub use text::DecimalError;
+pub(super) use text::{eight_digits, leading};

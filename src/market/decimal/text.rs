@@ -62,8 +62,8 @@ pub(super) fn parse(text: &str) -> Result<i64, DecimalError> {
         Some(digits) => (true, digits),
         None => (false, text),
     };
-    // What every venue sends. 18 bytes cannot overflow, digits or not; the rest pays for checks.
-    if let Some(units) = (digits.len() < 19).then(|| short(digits.as_bytes())).flatten() {
+    // What every venue sends; the rest pays for checks.
+    if let Some(units) = short(digits.as_bytes()) {
         return Ok(if negative { -units } else { units });
     }
     let units = checked(text, digits, LARGEST_PRICE)?;
@@ -73,7 +73,7 @@ pub(super) fn parse(text: &str) -> Result<i64, DecimalError> {
 
 /// A quantity: `text`, without a sign, in units of 1e-8.
 pub(super) fn parse_unsigned(text: &str) -> Result<i128, DecimalError> {
-    if let Some(units) = (text.len() < 19).then(|| short(text.as_bytes())).flatten() {
+    if let Some(units) = short(text.as_bytes()) {
         return Ok(units.into());
     }
     if let Some(digits) = text.strip_prefix('-') {
@@ -90,23 +90,45 @@ fn out_of_range(text: &str, largest: &'static str) -> DecimalError {
     DecimalError::OutOfRange { text: quoted(text), largest }
 }
 
-/// The usual text: an integer part, a point and exactly eight decimals, 18 bytes at most.
-fn short(digits: &[u8]) -> Option<i64> {
-    // An array, so that the loop over it is unrolled.
-    let (rest, decimals) = digits.split_last_chunk::<DECIMALS>()?;
-    let (b'.', integer) = rest.split_last()? else {
+/// The usual text, alone.
+fn short(text: &[u8]) -> Option<i64> {
+    leading(text).filter(|(_, length)| *length == text.len()).map(|(units, _)| units)
+}
+
+/// The usual text at the beginning of a longer one, and its length: an integer part of at most nine
+/// digits, which cannot overflow, a point and eight decimals.
+pub(in crate::market) fn leading(text: &[u8]) -> Option<(i64, usize)> {
+    let mut integer = 0;
+    let mut digits = 0;
+    while let Some(digit @ b'0'..=b'9') = text.get(digits) {
+        integer = integer * 10 + i64::from(digit - b'0');
+        digits += 1;
+        if digits > 9 {
+            return None;
+        }
+    }
+    let (b'.', decimals) = text.get(digits..)?.split_first()? else {
         return None;
     };
-    let mut units = 0;
-    let mut largest = 0;
-    let mut append = |byte: u8| {
-        let digit = byte.wrapping_sub(b'0');
-        largest = largest.max(digit);
-        units = units * 10 + i64::from(digit);
-    };
-    integer.iter().for_each(|byte| append(*byte));
-    decimals.iter().for_each(|byte| append(*byte));
-    (largest <= 9 && !integer.is_empty()).then_some(units)
+    let decimals = eight_digits(decimals.first_chunk()?)?;
+    (digits > 0).then_some((integer * 100_000_000 + i64::from(decimals), digits + 1 + DECIMALS))
+}
+
+/// The number that eight digits are, if they are.
+///
+/// Neighbours are joined within one word, digits to pairs, pairs to fours and those to the whole:
+/// three multiplications one after the other instead of eight.
+pub(in crate::market) fn eight_digits(text: &[u8; DECIMALS]) -> Option<u32> {
+    // The first digit is in the lowest byte. A byte is above nine if it, or it plus 0x76, has its
+    // highest bit set; the first byte that is above cannot have come so by a carry.
+    let digits = u64::from_le_bytes(*text) ^ 0x3030_3030_3030_3030;
+    let above = digits | digits.wrapping_add(0x7676_7676_7676_7676);
+    if above & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) as u32)
 }
 
 /// Any text: digits with at most one point between them.
