@@ -17,8 +17,12 @@ pub(super) struct NodeStats {
     given: AtomicU64,
     unrouted: AtomicU64,
     busy: AtomicU64,
-    starved: AtomicU64,
     blocked: AtomicU64,
+    /// Points in time on the live clock, zero if not reached: the first turn of the task, the end
+    /// of the last, and since when it waits for room.
+    began: AtomicU64,
+    ended: AtomicU64,
+    blocked_since: AtomicU64,
     /// Why the task last returned: 1 if it waits for its consumers.
     waits_for_room: AtomicU64,
 }
@@ -38,15 +42,29 @@ impl NodeStats {
     }
 
     pub(super) fn read(&self) -> NodeCounts {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (began, ended, blocked_since) =
+            (get(&self.began), get(&self.ended), get(&self.blocked_since));
+        let until = if ended > 0 { ended } else { nanos(Clock::live().now()) };
+        let lived = if began > 0 { until.saturating_sub(began) } else { 0 };
+        let waiting = if blocked_since > 0 { until.saturating_sub(blocked_since) } else { 0 };
+        let blocked = (get(&self.blocked) + waiting).min(lived);
+        let busy = get(&self.busy).min(lived - blocked);
         NodeCounts {
             given: get(&self.given),
             unrouted: get(&self.unrouted),
-            busy: Duration::from_nanos(get(&self.busy)),
-            starved: Duration::from_nanos(get(&self.starved)),
-            blocked: Duration::from_nanos(get(&self.blocked)),
+            busy: Duration::from_nanos(busy),
+            starved: Duration::from_nanos(lived - blocked - busy),
+            blocked: Duration::from_nanos(blocked),
         }
     }
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn nanos(time: Timestamp) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(0)
 }
 
 /// One writer: a load and a store, no locked instruction.
@@ -64,21 +82,28 @@ pub(super) struct NodeCounts {
     pub(super) blocked: Duration,
 }
 
-/// Measures where the time of a task goes, on the live clock whatever the clock of the run:
-/// inside its polls it is busy, between them it is blocked if it waits for room and otherwise
-/// starved.
+/// Turns shorter than this are measured one in [`ONE_IN`], picked at random: two looks at the clock
+/// would be a good part of them.
+const SHORT: Duration = Duration::from_micros(2);
+const ONE_IN: u32 = 4;
+
+/// Measures where the time of a task goes, on the live clock whatever the clock of the run: inside
+/// its polls it is busy, between them it is blocked if it waits for room and otherwise starved.
+/// While turns are short, the time in them is an estimate.
 #[pin_project]
 pub(super) struct Metered<F> {
     #[pin]
     task: F,
     stats: Arc<NodeStats>,
     clock: Clock,
-    returned: Option<Timestamp>,
+    turns: u32,
+    /// Whether the last turn that was measured was a short one.
+    short: bool,
 }
 
 impl<F> Metered<F> {
     pub(super) fn new(task: F, stats: Arc<NodeStats>) -> Self {
-        Self { task, stats, clock: Clock::live(), returned: None }
+        Self { task, stats, clock: Clock::live(), turns: 0, short: false }
     }
 }
 
@@ -87,18 +112,35 @@ impl<F: Future> Future for Metered<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let called = this.clock.now();
-        if let Some(returned) = this.returned.take() {
-            let waited = match this.stats.waits_for_room.load(Ordering::Relaxed) {
-                0 => &this.stats.starved,
-                _ => &this.stats.blocked,
-            };
-            add(waited, (called - returned).as_nanos() as u64);
+        let stats = &**this.stats;
+        if get(&stats.began) == 0 {
+            stats.began.store(nanos(this.clock.now()), Ordering::Relaxed);
         }
-        let polled = this.task.poll(cx);
-        let returned = this.clock.now();
-        add(&this.stats.busy, (returned - called).as_nanos() as u64);
-        *this.returned = Some(returned);
+        *this.turns = this.turns.wrapping_add(1);
+        // Multiplicative hashing, so that no rhythm of the task meets that of the measurement.
+        let picked = this.turns.wrapping_mul(0x9E37_79B1) < u32::MAX / ONE_IN;
+        let blocked_since = get(&stats.blocked_since);
+        let polled = if !*this.short || picked || blocked_since > 0 {
+            let called = this.clock.now();
+            if blocked_since > 0 {
+                add(&stats.blocked, nanos(called).saturating_sub(blocked_since));
+                stats.blocked_since.store(0, Ordering::Relaxed);
+            }
+            let polled = this.task.poll(cx);
+            let took = this.clock.now() - called;
+            // A turn that stands for others too, unless it is not like them.
+            let stands_for = if *this.short && picked && took < SHORT { ONE_IN } else { 1 };
+            add(&stats.busy, (took * stands_for).as_nanos() as u64);
+            *this.short = took < SHORT;
+            polled
+        } else {
+            this.task.poll(cx)
+        };
+        if polled.is_ready() {
+            stats.ended.store(nanos(this.clock.now()), Ordering::Relaxed);
+        } else if get(&stats.waits_for_room) > 0 {
+            stats.blocked_since.store(nanos(this.clock.now()), Ordering::Relaxed);
+        }
         polled
     }
 }
