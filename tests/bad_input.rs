@@ -557,3 +557,26 @@ fn the_simulated_venue_says_the_same_to_everybody_who_asks_with_the_same_seed() 
     assert!(first.iter().all(|file| file.lines().count() > 1));
     assert_ne!(first, run("8"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_nobody_can_read_costs_no_result() {
+    let files = Files::new();
+    let file = files.write("session", text(&session(Venue::Spot, 1, 100)) + "5 not json\n");
+    let out = files.folder().join("out");
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = std::process::Command::new(common::program())
+        .args(["--speed", "max", "--headless", "--replay"])
+        .arg(&file)
+        .arg("--out")
+        .arg(&out)
+        .stdout(full())
+        .stderr(full())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+    let expected = replay(&[&file], &[]);
+    let written = std::fs::read_to_string(out.join("asof.csv")).unwrap();
+    assert_eq!(written, expected.file("asof.csv"));
+    assert!(out.join("report.json").exists());
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 
+use crate::output::say;
 use crate::screen::{Screen, Shown};
 
 /// How often it looks for new bars.
@@ -33,7 +34,7 @@ fn print_new(shown: &Shown, printed: u64) {
         let price = |level: Option<&aqueduct::market::Level>| {
             level.map_or_else(String::new, |level| level.price.to_string())
         };
-        println!(
+        say(format_args!(
             "{} open {} high {} low {} close {} volume {} trades {} book {} / {}",
             bar.start.as_secs(),
             bar.value.open,
@@ -44,6 +45,6 @@ fn print_new(shown: &Shown, printed: u64) {
             bar.value.trades,
             price(shown.bids.first()),
             price(shown.asks.first()),
-        );
+        ));
     }
 }

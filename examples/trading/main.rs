@@ -25,7 +25,7 @@ use futures::channel::oneshot;
 use futures::future::{Either, select};
 
 use args::{Args, OutlineFormat, wrong};
-use output::{Output, Summary};
+use output::{Output, Summary, say};
 use problems::Problems;
 use screen::Screen;
 
@@ -53,8 +53,8 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mode = feed.mode;
     let pipeline = assemble::assemble(feed.events, feed.places, &screen, &out, &problems)?;
     match args.outline {
-        Some(OutlineFormat::Text) => println!("{}", pipeline.outline()),
-        Some(OutlineFormat::Mermaid) => print!("{}", pipeline.outline().mermaid()),
+        Some(OutlineFormat::Text) => say(pipeline.outline()),
+        Some(OutlineFormat::Mermaid) => say(pipeline.outline().mermaid().trim_end()),
         None => {}
     }
     if args.outline.is_some() {
@@ -78,10 +78,10 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let counts = problems.counts();
     let summary = Summary::of(&report, &counts);
-    println!("{report}");
+    say(&report);
     summary.print();
     for (kind, times) in &counts {
-        println!("problem: {times} x {kind}");
+        say(format_args!("problem: {times} x {kind}"));
     }
     out.report(&summary).context("report.json cannot be written")?;
     if let Some(failure) = failure {

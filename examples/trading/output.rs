@@ -1,8 +1,9 @@
 //! Where the results go: files in a folder, and the report.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,6 +13,12 @@ use aqueduct::pipeline::{Report, StageReport};
 use aqueduct::sink::csv::{self, CsvError, CsvFile, LineEnd};
 use futures::Sink;
 use serde::Serialize;
+
+/// Prints a line. Whoever reads the output may have gone (`trading | head`); the run and its files
+/// do not depend on that.
+pub fn say(line: impl fmt::Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
 
 /// The folder of `--out`, if there is one.
 #[derive(Debug)]
@@ -104,10 +111,10 @@ impl<'a> Summary<'a> {
         let peak = self.peak_rss_bytes.map_or_else(String::new, |bytes| {
             format!(", at most {:.1} MiB resident", bytes as f64 / (1024.0 * 1024.0))
         });
-        println!(
+        say(format_args!(
             "{} messages in {:.3} s: {:.0} messages/s{peak}",
             self.messages, self.elapsed_s, self.messages_per_s
-        );
+        ));
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::fmt;
 use std::future::ready;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aqueduct::market::BookEvent;
@@ -12,6 +14,11 @@ use futures::sink::{self, Sink};
 
 /// How many messages of a kind are printed before the rest is only counted.
 const PRINTED: u64 = 5;
+
+/// Says a line on standard error, if anybody still reads it.
+fn complain(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
 /// A problem on its way to the list.
 #[derive(Debug, Clone)]
@@ -91,9 +98,9 @@ impl Problems {
         let said = counted.said.entry(kind).or_default();
         *said += 1;
         if *said <= PRINTED {
-            eprintln!("{text}");
+            complain(text);
         } else if *said == PRINTED + 1 {
-            eprintln!("more of the kind `{kind}` are only counted");
+            complain(format_args!("more of the kind `{kind}` are only counted"));
         }
     }
 
