@@ -4,7 +4,10 @@ use std::sync::OnceLock;
 
 /// A trade or quote: 24 bytes.
 #[derive(Debug, Clone, Copy)]
-#[allow(dead_code, reason = "a tick has to be as large as its workloads say, also where they skip fields")]
+#[allow(
+    dead_code,
+    reason = "a tick has to be as large as its workloads say, also where they skip fields"
+)]
 pub(crate) struct Tick {
     /// When, in nanoseconds.
     pub(crate) time: u64,
