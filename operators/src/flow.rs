@@ -29,6 +29,7 @@ use crate::{Outline, Stage};
 #[pin_project]
 #[derive(Debug)]
 #[must_use = "a flow does nothing until it is polled"]
+#[doc(alias = "fuse")]
 pub struct Flow<S> {
     #[pin]
     stage: S,
@@ -71,7 +72,12 @@ impl<S: Stage> Flow<S> {
         Outline::of(&self.stage)
     }
 
-    fn guard<R>(self: Pin<&mut Self>, ended: R, poll: impl FnOnce(Pin<&mut S>) -> (R, bool)) -> R {
+    /// Polls the stage, unless the flow has ended or a closure panicked in it.
+    pub(crate) fn guard<R>(
+        self: Pin<&mut Self>,
+        ended: R,
+        poll: impl FnOnce(Pin<&mut S>) -> (R, bool),
+    ) -> R {
         let this = self.project();
         if *this.state != State::Open {
             return ended;

@@ -1,10 +1,10 @@
 //! [`WakeSet`]: which of many inputs or futures were woken, so that only those are polled.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Wake, Waker};
 
-use futures_util::task::AtomicWaker;
+use crate::sync::{AtomicU64, AtomicWaker};
 
 const BITS: usize = u64::BITS as usize;
 
@@ -145,6 +145,21 @@ impl Bits {
         }
     }
 
+    /// Takes all numbers out.
+    pub(crate) fn clear(&mut self) {
+        self.lower.fill(0);
+        self.upper.fill(0);
+    }
+
+    /// Takes this number out, and says whether it was there.
+    pub(crate) fn take(&mut self, index: usize) -> bool {
+        let there = self.lower[index / BITS] & bit(index) != 0;
+        if there {
+            self.remove(index);
+        }
+        there
+    }
+
     /// Takes the least number out.
     pub(crate) fn pop_first(&mut self) -> Option<usize> {
         let (at, upper) = self.upper.iter().enumerate().find(|(_, word)| **word != 0)?;
@@ -244,5 +259,61 @@ mod tests {
             std::task::Poll::Pending
         }));
         threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use loom::future::block_on;
+    use loom::thread;
+
+    use super::*;
+    use crate::sync::model;
+
+    #[test]
+    fn every_member_that_is_woken_is_taken_by_a_task_that_waits() {
+        model(3, || {
+            let set = WakeSet::new(2);
+            let wakers = [set.waker(0).clone(), set.waker(1).clone()];
+            let threads = wakers.map(|waker| thread::spawn(move || waker.wake()));
+            let mut seen = 0;
+            block_on(std::future::poll_fn(|cx| {
+                set.take(|_, bits| seen |= bits);
+                if seen == 0b11 {
+                    return std::task::Poll::Ready(());
+                }
+                set.park(cx);
+                std::task::Poll::Pending
+            }));
+            for thread in threads {
+                thread.join().unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn a_member_that_is_woken_again_while_it_is_taken_is_taken_again() {
+        model(3, || {
+            let set = WakeSet::new(1);
+            let waker = set.waker(0).clone();
+            let work = Arc::new(AtomicU64::new(0));
+            let done = work.clone();
+            let thread = thread::spawn(move || {
+                for _ in 0..2 {
+                    done.fetch_add(1, Ordering::Release);
+                    waker.wake_by_ref();
+                }
+            });
+            let mut found = 0;
+            block_on(std::future::poll_fn(|cx| {
+                set.take(|_, _| found += work.swap(0, Ordering::Acquire));
+                if found == 2 {
+                    return std::task::Poll::Ready(());
+                }
+                set.park(cx);
+                std::task::Poll::Pending
+            }));
+            thread.join().unwrap();
+        });
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::virtual_time::{Key, Timers};
-use super::{Clock, Kind, Timestamp, live_now};
+use super::{Clock, Kind, Timestamp};
 
 /// A deadline that can be moved at no cost: what a time operator waits on.
 ///
@@ -41,7 +41,11 @@ struct Deadline {
 /// Who waits: at one instant items come before timers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
-    Source,
+    /// The consumer of a test, who comes and leaves before anything else happens.
+    #[cfg(any(test, feature = "testing"))]
+    Consumer,
+    /// With its number, where several sources of one test have a fixed order.
+    Source(u16),
     Operator,
 }
 
@@ -73,7 +77,20 @@ impl Alarm {
     /// An alarm of a source: at one instant it rings before those of operators, because what it
     /// announces are items.
     pub const fn for_source() -> Self {
-        Self::ranked(Rank::Source)
+        Self::ranked(Rank::Source(0))
+    }
+
+    /// An alarm of the source with this number: at one instant the sources with lower numbers come
+    /// first, whenever their alarms were set.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const fn for_source_number(number: u16) -> Self {
+        Self::ranked(Rank::Source(number))
+    }
+
+    /// An alarm of the consumer in a test: at one instant it rings first.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const fn for_consumer() -> Self {
+        Self::ranked(Rank::Consumer)
     }
 
     const fn ranked(rank: Rank) -> Self {
@@ -112,24 +129,28 @@ impl Alarm {
     /// Ready when the deadline has come; that takes it away. Pending for ever without one, and
     /// then nobody is woken: the caller is waiting for something else too.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.deadline.is_none() {
+            return Poll::Pending;
+        }
+        let now = self.now();
+        self.poll_at(now, cx)
+    }
+
+    /// As [`poll`](Self::poll), for a caller that has just read [`now`](Self::now): it saves
+    /// reading the clock again. A time that is a little old makes the alarm ring later by as much,
+    /// never early.
+    pub fn poll_at(&mut self, now: Timestamp, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else {
             return Poll::Pending;
         };
-        let clock = self.clock.get_or_insert_with(Clock::current);
-        let rang = match &clock.0 {
+        let left = deadline.at.saturating_since(now);
+        let rang = match &self.clock.get_or_insert_with(Clock::current).0 {
             Kind::Virtual(timers) => {
                 let key = Key { at: deadline.at, rank: self.rank, order: deadline.order };
                 self.timer.poll_virtual(timers, key, cx)
             }
-            Kind::Live => {
-                let left = deadline.at.saturating_since(live_now());
-                self.timer.poll_live(deadline.at, left, cx)
-            }
-            Kind::Paced(pace) => {
-                let left = pace.live_time_until(deadline.at);
-                let left = if clock.now() >= deadline.at { Duration::ZERO } else { left };
-                self.timer.poll_live(deadline.at, left, cx)
-            }
+            Kind::Live => self.timer.poll_live(deadline.at, left, cx),
+            Kind::Paced(pace) => self.timer.poll_live(deadline.at, pace.live_time(left), cx),
         };
         if rang.is_ready() {
             self.deadline = None;
@@ -291,6 +312,22 @@ mod tests {
         assert!(is_pending(&mut alarm));
         // Were the first waker kept, this would never be woken.
         assert!(rings(&mut alarm).await >= due);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_that_is_a_little_old_makes_it_ring_later_and_never_early() {
+        let mut alarm = Alarm::new();
+        let start = alarm.now();
+        alarm.set(start + ms(10));
+        tokio::time::advance(ms(4)).await;
+        let mut turn = Some(start);
+        poll_fn(|cx| match turn.take() {
+            Some(old) => alarm.poll_at(old, cx),
+            None => alarm.poll(cx),
+        })
+        .await;
+        let late = alarm.now() - (start + ms(10));
+        assert!(late >= ms(4) && late <= ms(5), "{late:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -58,6 +58,11 @@ impl Ambient {
         })
     }
 
+    /// Whether a run is polling on this thread, inside of which nothing may block.
+    pub(crate) fn is_polling() -> bool {
+        CURRENT.with_borrow(Option::is_some)
+    }
+
     /// The clock of the run.
     pub fn clock(&self) -> &Clock {
         &self.clock

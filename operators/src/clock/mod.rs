@@ -95,9 +95,11 @@ impl Pace {
         self.origin + Duration::try_from_secs_f64(run).unwrap_or(Duration::MAX)
     }
 
-    /// How much live time passes until the clock shows `deadline`; rounded up.
-    fn live_time_until(self, deadline: Timestamp) -> Duration {
-        let left = deadline - self.at(live_now());
+    /// The live time in which the clock goes on by `left`; rounded up.
+    fn live_time(self, left: Duration) -> Duration {
+        if left.is_zero() {
+            return left;
+        }
         Duration::try_from_secs_f64(left.as_secs_f64() / self.factor)
             .unwrap_or(Duration::MAX)
             .saturating_add(Duration::from_nanos(1))
@@ -118,6 +120,12 @@ impl fmt::Debug for Clock {
 /// clock, except in a test that pauses tokio's time, where both have to agree with its timers.
 /// Such a clock stands where it was paused, which may lie before the anchor.
 fn live_now() -> Timestamp {
+    if cfg!(loom) {
+        // A model has to take the same steps each time.
+        return Timestamp::EPOCH;
+    }
+    #[cfg(any(test, feature = "testing"))]
+    LIVE_READS.set(LIVE_READS.get() + 1);
     static ANCHOR: OnceLock<(Timestamp, Instant)> = OnceLock::new();
     let (wall, anchor) = ANCHOR.get_or_init(|| {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -128,4 +136,16 @@ fn live_now() -> Timestamp {
         Some(since) => *wall + since,
         None => *wall - anchor.saturating_duration_since(now),
     }
+}
+
+#[cfg(any(test, feature = "testing"))]
+thread_local! {
+    static LIVE_READS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// How often this thread has read the live clock. The test kit looks whether an operator does so
+/// under virtual time.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn live_reads() -> usize {
+    LIVE_READS.get()
 }
