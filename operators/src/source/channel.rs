@@ -7,14 +7,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use futures_sink::Sink;
+
 use crate::buffer::{Counts, Edge, Offered, Outlet, Policy, Ring, Store, Ticket, checked};
 use crate::{Bound, Flow, Outline, Site, Stage};
 
 /// A flow of what its senders bring, and the first of them.
 ///
 /// ```text
-/// send  --a-b----c-x          the last sender is dropped
-/// out   --a-b----c-|
+/// send  --a-b----c-|    and the last sender is dropped
+/// out   --a-b----c-|    channel(16, Overflow::Block)
 /// ```
 ///
 /// How callbacks, other tasks and other threads feed a flow. Under `Block` a sender waits while
@@ -55,14 +57,24 @@ pub fn channel<T, P: Policy<T>>(
     capacity: usize,
     policy: P,
 ) -> (Sender<T, P::Store>, Flow<Channel<T, P>>) {
-    let site = Location::caller();
-    let capacity = checked(capacity, "channel", site);
-    let (name, bound) = (policy.name(), policy.bound(capacity));
+    channel_named("channel", capacity, policy, Location::caller())
+}
+
+/// A [`channel`] as a part of the operator `name`.
+#[expect(clippy::type_complexity, reason = "a sender and a flow")]
+pub(super) fn channel_named<T, P: Policy<T>>(
+    name: &'static str,
+    capacity: usize,
+    policy: P,
+    site: Site,
+) -> (Sender<T, P::Store>, Flow<Channel<T, P>>) {
+    let capacity = checked(capacity, name, site);
+    let (policy_name, bound) = (policy.name(), policy.bound(capacity));
     let (edge, outlet) = Edge::new(policy.into_store(capacity, site));
     let sender = Sender { inlet: Arc::new(Inlet { edge }) };
-    let flow =
-        Flow::from_stage(Channel { outlet, capacity: capacity.get(), policy: name, bound, site });
-    (sender, flow)
+    let capacity = capacity.get();
+    let flow = Channel { outlet, capacity, policy: policy_name, bound, name, site };
+    (sender, Flow::from_stage(flow))
 }
 
 /// Feeds the flow of a [`channel`]. Clones feed the same flow.
@@ -109,6 +121,25 @@ impl<T, S: Store<T>> Sender<T, S> {
         }
     }
 
+    /// Where it sends to, for a terminal that waits for room itself.
+    pub(crate) fn edge(&self) -> &Edge<T, S> {
+        &self.inlet.edge
+    }
+
+    /// This sender as a [`futures::Sink`](Sink), for whatever forwards into one: it is ready while
+    /// the channel has room, flushed when its items are in the channel, and closed when this
+    /// sender is dropped. The flow ends if it was the last one.
+    ///
+    /// ```
+    /// # use aqueduct_operators::{Overflow, Virtual, channel, iter};
+    /// let (sender, flow) = channel(16, Overflow::Block);
+    /// let both = async { futures::join!(iter(0..100).forward(sender.into_sink()), flow.count()) };
+    /// assert_eq!(Virtual::new().run(both), (Ok(()), 100));
+    /// ```
+    pub fn into_sink(self) -> SenderSink<T, S> {
+        SenderSink { sender: Some(self), item: None, ticket: Ticket::default() }
+    }
+
     /// Whether the flow was dropped or has failed, so that nothing can be sent any more.
     pub fn is_closed(&self) -> bool {
         self.inlet.edge.is_closed()
@@ -118,6 +149,92 @@ impl<T, S: Store<T>> Sender<T, S> {
     /// until its room is given back.
     pub fn counts(&self) -> Counts {
         self.inlet.edge.counts()
+    }
+}
+
+/// A [`Sender`] as a [`futures::Sink`](Sink): see [`Sender::into_sink`].
+#[derive(Debug)]
+pub struct SenderSink<T, S: Store<T> = Ring<T>> {
+    /// `None` once it is closed.
+    sender: Option<Sender<T, S>>,
+    /// Taken, and another sender was faster.
+    item: Option<T>,
+    ticket: Ticket,
+}
+
+// The item is never pinned.
+impl<T, S: Store<T>> Unpin for SenderSink<T, S> {}
+
+impl<T, S: Store<T>> SenderSink<T, S> {
+    fn edge(&self) -> Result<Arc<Edge<T, S>>, SendError<()>> {
+        self.sender.as_ref().map(|sender| sender.inlet.edge.clone()).ok_or(SendError(()))
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<()>>> {
+        let Some(item) = self.item.take() else {
+            return Poll::Ready(Ok(()));
+        };
+        match self.edge()?.poll_offer(item, &mut self.ticket, cx) {
+            Offered::Accepted | Offered::Failed => Poll::Ready(Ok(())),
+            Offered::Closed(_) => Poll::Ready(Err(SendError(()))),
+            Offered::Full(item) => {
+                self.item = Some(item);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T, S: Store<T>> Sink<T> for SenderSink<T, S> {
+    type Error = SendError<()>;
+
+    fn poll_ready(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError<()>>> {
+        let this = &mut *self;
+        ready!(this.poll_send(cx))?;
+        let edge = this.edge()?;
+        if edge.is_closed() {
+            return Poll::Ready(Err(SendError(())));
+        }
+        // With other senders no promise: then the item waits here.
+        edge.poll_room(&mut this.ticket, cx).map(|room| room.map(|_| ()).ok_or(SendError(())))
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), SendError<()>> {
+        match self.edge()?.offer(item) {
+            Offered::Accepted | Offered::Failed => Ok(()),
+            Offered::Closed(_) => Err(SendError(())),
+            Offered::Full(item) => {
+                self.item = Some(item);
+                Ok(())
+            }
+        }
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError<()>>> {
+        self.poll_send(cx)
+    }
+
+    fn poll_close(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError<()>>> {
+        let sent = ready!(self.poll_send(cx));
+        self.sender = None;
+        Poll::Ready(sent)
+    }
+}
+
+impl<T, S: Store<T>> Drop for SenderSink<T, S> {
+    fn drop(&mut self) {
+        if let Some(sender) = &self.sender {
+            sender.inlet.edge.leave(&mut self.ticket);
+        }
     }
 }
 
@@ -173,6 +290,58 @@ impl<T, S: Store<T>> Drop for Sending<'_, T, S> {
     }
 }
 
+/// A sender, and the item that it is to send: for stages that feed a channel.
+#[derive(Debug)]
+pub(crate) struct Outbox<T, S: Store<T>> {
+    sender: Sender<T, S>,
+    /// Until it is sent.
+    item: Option<T>,
+    ticket: Ticket,
+}
+
+impl<T, S: Store<T>> Outbox<T, S> {
+    pub(crate) fn new(sender: Sender<T, S>) -> Self {
+        Self { sender, item: None, ticket: Ticket::default() }
+    }
+
+    /// Sends an item if that goes without waiting; else it is [polled](Self::poll_sent) for. Only
+    /// called when the one before is sent.
+    pub(crate) fn send(&mut self, item: T) -> Poll<Result<(), SendError<T>>> {
+        match self.sender.try_send(item) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(TrySendError::Closed(item)) => Poll::Ready(Err(SendError(item))),
+            Err(TrySendError::Full(item)) => {
+                self.item = Some(item);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Ready when the item is sent, with nothing if there was none.
+    pub(crate) fn poll_sent(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<(), SendError<T>>>> {
+        let Some(item) = self.item.take() else {
+            return Poll::Ready(None);
+        };
+        match self.sender.inlet.edge.poll_offer(item, &mut self.ticket, cx) {
+            Offered::Accepted | Offered::Failed => Poll::Ready(Some(Ok(()))),
+            Offered::Closed(item) => Poll::Ready(Some(Err(SendError(item)))),
+            Offered::Full(item) => {
+                self.item = Some(item);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T, S: Store<T>> Drop for Outbox<T, S> {
+    fn drop(&mut self) {
+        self.sender.inlet.edge.leave(&mut self.ticket);
+    }
+}
+
 /// The stage behind [`channel`].
 #[derive(Debug)]
 pub struct Channel<T, P: Policy<T>> {
@@ -180,6 +349,7 @@ pub struct Channel<T, P: Policy<T>> {
     capacity: usize,
     policy: &'static str,
     bound: Bound,
+    name: &'static str,
     site: Site,
 }
 
@@ -227,7 +397,7 @@ impl<T, P: Policy<T>> Stage for Channel<T, P> {
 
     fn describe(&self, outline: &mut Outline) {
         outline
-            .stage("channel", self.site)
+            .stage(self.name, self.site)
             .parameter("capacity", self.capacity)
             .parameter("policy", self.policy)
             .holds(self.bound);
@@ -244,8 +414,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{items, ms};
-    use crate::{Alarm, ConflateBy, Fail, Overflow, Virtual};
+    use crate::testing::{items, marbles, ms};
+    use crate::{Alarm, ConflateBy, Fail, Overflow, Virtual, from_future};
 
     fn try_next<S: Stage + Unpin>(flow: &mut Flow<S>) -> Poll<Option<S::Item>> {
         Stage::poll_next(Pin::new(flow), &mut Context::from_waker(noop_waker_ref()))
@@ -434,6 +604,35 @@ mod tests {
         assert_eq!(got, ['a', 'c']);
     }
 
+    #[test]
+    fn a_sink_waits_for_room_and_loses_nothing_beside_another_sender() {
+        let got = Virtual::new().run(async {
+            let (sender, flow) = channel(2, Overflow::Block);
+            let other = sender.clone();
+            let sink = crate::iter(0..100).forward(sender.into_sink());
+            let more = async move {
+                for n in 100..200 {
+                    other.send(n).await.unwrap();
+                }
+            };
+            let slow = flow.map_async(1, async |x| x).collect::<Vec<_>>();
+            futures::join!(sink, more, slow).2
+        });
+        let (ours, others): (Vec<_>, Vec<_>) = got.into_iter().partition(|n| *n < 100);
+        assert!(ours.into_iter().eq(0..100) && others.into_iter().eq(100..200));
+    }
+
+    #[test]
+    fn a_sink_fails_when_the_flow_is_dropped() {
+        let (sender, flow) = channel::<u8, _>(2, Overflow::Block);
+        let mut sink = sender.into_sink();
+        let mut cx = Context::from_waker(noop_waker_ref());
+        assert_eq!(Pin::new(&mut sink).poll_ready(&mut cx), Poll::Ready(Ok(())));
+        drop(flow);
+        assert_eq!(Pin::new(&mut sink).poll_ready(&mut cx), Poll::Ready(Err(SendError(()))));
+        assert_eq!(Pin::new(&mut sink).start_send(1), Err(SendError(())));
+    }
+
     #[derive(Debug, Clone, Copy)]
     enum Step {
         TrySend(u8),
@@ -554,9 +753,93 @@ mod tests {
         }
     }
 
+    marbles!(channel, |send| {
+        let (sender, flow) = channel(16, Overflow::Block);
+        flow.with_background(from_future(send.into_channel(sender)))
+    });
+
     #[test]
     #[should_panic(expected = "channel: the capacity must not be zero, at operators/src/source")]
     fn a_capacity_of_zero_is_refused_where_it_was_written() {
         let _ = channel::<u8, _>(0, Overflow::Block);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use loom::future::block_on;
+    use loom::thread;
+
+    use super::*;
+    use crate::sync::{all, model, next};
+    use crate::{ConflateBy, Overflow};
+
+    #[test]
+    fn what_two_senders_send_arrives_and_then_the_end() {
+        model(3, || {
+            let (sender, flow) = channel(1, Overflow::Block);
+            let other = sender.clone();
+            let task = thread::spawn(move || block_on(other.send(1)).unwrap());
+            let second = thread::spawn(move || block_on(sender.send(2)).unwrap());
+            let got = all(flow);
+            assert!(got == [1, 2] || got == [2, 1], "{got:?}");
+            task.join().unwrap();
+            second.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_sender_that_gives_up_while_it_is_woken_lets_the_next_one_send() {
+        model(3, || {
+            let (sender, mut flow) = channel(1, Overflow::Block);
+            sender.try_send(0).unwrap();
+            let other = sender.clone();
+            let gives_up = thread::spawn(move || {
+                let mut sending = Some(Box::pin(other.send(1)));
+                block_on(std::future::poll_fn(|cx| {
+                    if let Some(sending) = &mut sending {
+                        let _ = sending.as_mut().poll(cx);
+                    }
+                    sending = None;
+                    Poll::Ready(())
+                }));
+            });
+            let sends = thread::spawn(move || block_on(sender.send(2)).unwrap());
+            assert_eq!(next(&mut flow), Some(0));
+            let rest = all(flow);
+            assert!(rest.contains(&2), "{rest:?}");
+            gives_up.join().unwrap();
+            sends.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn senders_that_wait_are_told_when_the_flow_is_dropped() {
+        model(3, || {
+            let (sender, flow) = channel(1, Overflow::Block);
+            sender.try_send(0).unwrap();
+            let task = thread::spawn(move || block_on(sender.send(1)));
+            drop(flow);
+            assert_eq!(task.join().unwrap(), Err(SendError(1)));
+        });
+    }
+
+    #[test]
+    fn under_conflation_a_key_that_finds_no_room_waits_for_it_and_the_newest_of_each_arrives() {
+        model(3, || {
+            let newest = ConflateBy::new(|x: &(char, u8)| x.0, |held: &mut _, new| *held = new);
+            let (sender, flow) = channel(1, newest);
+            let other = sender.clone();
+            let first = thread::spawn(move || {
+                block_on(other.send(('a', 1))).unwrap();
+                block_on(other.send(('a', 2))).unwrap();
+            });
+            let second = thread::spawn(move || block_on(sender.send(('b', 1))).unwrap());
+            let got = all(flow);
+            let last = |key| got.iter().rfind(|x| x.0 == key).map(|x| x.1);
+            assert_eq!((last('a'), last('b')), (Some(2), Some(1)), "{got:?}");
+            first.join().unwrap();
+            second.join().unwrap();
+        });
     }
 }

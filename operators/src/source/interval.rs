@@ -24,7 +24,8 @@ pub enum Missed {
 /// A tick each `period`, the first one a period after the first poll.
 ///
 /// ```text
-/// out  ---a--b--c--d    interval(3, ..)
+/// out    ---a--b--c--    interval(3, ..)
+/// where  a = Timestamp(3000000), b = Timestamp(6000000), c = Timestamp(9000000)
 /// ```
 ///
 /// An item is the time for which the tick was scheduled, on the clock of the run. The schedule is
@@ -52,12 +53,24 @@ pub enum Missed {
 #[doc(alias("tick", "ticks", "fixed_rate", "awake_every"))]
 #[track_caller]
 pub fn interval(period: Duration, missed: Missed) -> Flow<Interval> {
-    Flow::from_stage(Interval::new(None, period, missed, Location::caller()))
+    Flow::from_stage(Interval::new(Start::Period, period, missed, Location::caller()))
 }
 
 /// A tick each `period`, the first one at `start`; otherwise as [`interval`].
 ///
+/// ```text
+/// out    -----a--b--c    interval_at(5, 3, ..)
+/// where  a = Timestamp(5000000), b = Timestamp(8000000), c = Timestamp(11000000)
+/// ```
+///
 /// Ticks of a `start` in the past are missed ones.
+///
+/// - **Emits** a tick when its time has come and it is asked for.
+/// - **Backpressures** when downstream does; `missed` says what becomes of the ticks.
+/// - **Ends** never.
+/// - **On error**: it has none.
+/// - **Holds** nothing.
+/// - **Cost**: one clock read and one timer operation for each tick.
 ///
 /// # Panics
 ///
@@ -73,14 +86,55 @@ pub fn interval(period: Duration, missed: Missed) -> Flow<Interval> {
 /// ```
 #[track_caller]
 pub fn interval_at(start: Timestamp, period: Duration, missed: Missed) -> Flow<Interval> {
-    let site = Location::caller();
-    Flow::from_stage(Interval::new(Some(start), period, missed, site))
+    let start = Start::At(start);
+    Flow::from_stage(Interval::new(start, period, missed, Location::caller()))
 }
 
-/// The stage behind [`interval`] and [`interval_at`].
+/// A tick each `period`, the first one `after` the first poll; otherwise as [`interval`].
+///
+/// ```text
+/// out    -a--b--c--    interval_after(1, 3, ..)
+/// where  a = Timestamp(1000000), b = Timestamp(4000000), c = Timestamp(7000000)
+/// ```
+///
+/// - **Emits** a tick when its time has come and it is asked for.
+/// - **Backpressures** when downstream does; `missed` says what becomes of the ticks.
+/// - **Ends** never.
+/// - **On error**: it has none.
+/// - **Holds** nothing.
+/// - **Cost**: one clock read and one timer operation for each tick.
+///
+/// # Panics
+///
+/// If `period` is zero.
+///
+/// ```
+/// # use aqueduct_operators::{Virtual, interval_after, source::Missed};
+/// # use std::time::Duration;
+/// let mut ticks = interval_after(Duration::ZERO, Duration::from_secs(60), Missed::Skip);
+/// assert_eq!(Virtual::new().run(ticks.next()).unwrap().as_secs(), 0);
+/// ```
+#[doc(alias("timer", "initial_delay"))]
+#[track_caller]
+pub fn interval_after(after: Duration, period: Duration, missed: Missed) -> Flow<Interval> {
+    let start = Start::After(after);
+    Flow::from_stage(Interval::new(start, period, missed, Location::caller()))
+}
+
+/// When the first tick is due.
+#[derive(Debug, Clone, Copy)]
+enum Start {
+    At(Timestamp),
+    /// This long after the first poll.
+    After(Duration),
+    /// A period after the first poll.
+    Period,
+}
+
+/// The stage behind [`interval`], [`interval_at`] and [`interval_after`].
 #[derive(Debug)]
 pub struct Interval {
-    start: Option<Timestamp>,
+    start: Start,
     period: Duration,
     missed: Missed,
     /// The alarm is set to the next tick from the first poll on.
@@ -90,7 +144,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    fn new(start: Option<Timestamp>, period: Duration, missed: Missed, site: Site) -> Self {
+    fn new(start: Start, period: Duration, missed: Missed, site: Site) -> Self {
         assert!(!period.is_zero(), "interval: the period must not be zero, at {site}");
         Self { start, period, missed, alarm: Alarm::for_source(), budget: Budget::new(), site }
     }
@@ -118,8 +172,9 @@ impl Stage for Interval {
             Some(tick) => tick,
             None => {
                 let first = match this.start {
-                    Some(start) => start,
-                    None => this.alarm.now() + this.period,
+                    Start::At(start) => start,
+                    Start::After(after) => this.alarm.now() + after,
+                    Start::Period => this.alarm.now() + this.period,
                 };
                 this.alarm.set(first);
                 first
@@ -144,8 +199,10 @@ impl Stage for Interval {
 
     fn describe(&self, outline: &mut Outline) {
         let node = outline.stage("interval", self.site);
-        if let Some(start) = self.start {
-            node.parameter("start", start);
+        match self.start {
+            Start::At(start) => _ = node.parameter("start", start),
+            Start::After(after) => _ = node.parameter("after", format_args!("{after:?}")),
+            Start::Period => {}
         }
         node.parameter("period", format_args!("{:?}", self.period))
             .parameter("missed", format_args!("{:?}", self.missed));
@@ -154,8 +211,8 @@ impl Stage for Interval {
 
 #[cfg(test)]
 mod tests {
-    use super::{Missed, interval, interval_at};
-    use crate::testing::ms;
+    use super::{Missed, interval, interval_after, interval_at};
+    use crate::testing::{Timeline, marbles, ms, specification};
     use crate::{Alarm, Clock, Flow, Stage, Timestamp, Virtual};
     use futures::StreamExt;
     use std::future::poll_fn;
@@ -221,8 +278,26 @@ mod tests {
     }
 
     #[test]
+    fn the_first_tick_can_come_sooner_or_later_than_a_period() {
+        let flow = interval_after(ms(3), ms(10), Missed::Skip);
+        assert_eq!(taken(flow, &[0, 0]), [(3, 3), (13, 13)]);
+        let flow = interval_after(ms(0), ms(10), Missed::Burst);
+        assert_eq!(taken(flow, &[0, 0]), [(0, 0), (10, 10)]);
+    }
+
+    #[test]
     #[should_panic(expected = "interval: the period must not be zero, at operators/src/source")]
     fn a_period_of_zero_is_refused_where_it_was_written() {
         let _ = interval(ms(0), Missed::Burst);
     }
+
+    marbles!(interval, || super::interval(ms(3), Missed::Skip));
+    marbles!(interval_at, || {
+        super::interval_at(Timestamp::from_millis(5), ms(3), Missed::Skip)
+    });
+    marbles!(interval_after, || super::interval_after(ms(1), ms(3), Missed::Skip));
+
+    specification!(interval, at_any_pace, || interval(ms(3), Missed::Burst).take(5), || {
+        Timeline::new((1..=5).map(|n| (3 * n, Timestamp::from_millis(3 * n))), 15)
+    });
 }

@@ -9,7 +9,20 @@ use crate::{Budget, Flow, Outline, Site, Stage};
 
 /// A flow over anything that iterates, one item for each that is asked for.
 ///
-/// It shares the event loop: see [`Budget`]. The iterator itself must not block.
+/// ```text
+/// out  (abc|)    iter(['a', 'b', 'c'])
+/// ```
+///
+/// It shares the event loop: see [`Budget`]. The iterator itself must not block. A range of
+/// numbers is an iterator too: `iter(0..10)`.
+///
+/// - **Emits** an item whenever one is asked for.
+/// - **Backpressures** when downstream does: the iterator is asked only when an item is.
+/// - **Ends** when the iterator does, which is dropped then.
+/// - **On error**: an error is an item here. A panic of the iterator comes out of the poll; the
+///   flow has ended then.
+/// - **Holds** nothing beside the iterator.
+/// - **Cost**: no allocation; a clock read in each long turn and every 1,024 items.
 ///
 /// ```
 /// # futures::executor::block_on(async {
@@ -17,23 +30,27 @@ use crate::{Budget, Flow, Outline, Site, Stage};
 /// assert_eq!(squares.fold(0, |sum, x| sum + x).await, 14);
 /// # });
 /// ```
-#[doc(alias("from_iter", "from_iterable", "from_array", "of", "just"))]
+#[doc(alias("from_iter", "from_iterable", "from_array", "of", "just", "range", "flow_of"))]
 #[track_caller]
 pub fn iter<I: IntoIterator>(items: I) -> Flow<Iter<I::IntoIter>> {
-    Flow::from_stage(Iter {
-        items: Some(items.into_iter()),
-        budget: Budget::new(),
-        site: Location::caller(),
-    })
+    Iter::over(items.into_iter(), "iter", Location::caller())
 }
 
-/// The stage behind [`iter`].
+/// The stage behind [`iter`], and behind the sources that are an iterator of their own.
 #[derive(Debug)]
 pub struct Iter<I> {
     /// `None` once it has ended.
     items: Option<I>,
     budget: Budget,
+    name: &'static str,
     site: Site,
+}
+
+impl<I: Iterator> Iter<I> {
+    /// The source `name`, which is this iterator.
+    pub(super) fn over(items: I, name: &'static str, site: Site) -> Flow<Self> {
+        Flow::from_stage(Self { items: Some(items), budget: Budget::new(), name, site })
+    }
 }
 
 // The iterator is never pinned.
@@ -106,7 +123,7 @@ impl<I: Iterator> Stage for Iter<I> {
     }
 
     fn describe(&self, outline: &mut Outline) {
-        outline.stage("iter", self.site);
+        outline.stage(self.name, self.site);
     }
 }
 
@@ -120,7 +137,7 @@ mod tests {
 
     use super::*;
     use crate::Virtual;
-    use crate::testing::every_way;
+    use crate::testing::{Timeline, every_way, marbles, specification};
 
     #[test]
     fn the_items_come_in_order_over_many_slices() {
@@ -169,4 +186,11 @@ mod tests {
         });
         assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
     }
+
+    marbles!(iter, || super::iter(['a', 'b', 'c']));
+
+    specification!(iter, at_any_pace, || super::iter(0..9), || Timeline::new(
+        (0..9).map(|x| (0, x)),
+        0
+    ));
 }

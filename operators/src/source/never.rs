@@ -9,6 +9,17 @@ use crate::{Flow, Outline, Site, Stage};
 
 /// A flow without items and without an end. It is never ready and wakes nobody.
 ///
+/// ```text
+/// out  ------    never()
+/// ```
+///
+/// - **Emits** nothing.
+/// - **Backpressures** never.
+/// - **Ends** never.
+/// - **On error**: it has none.
+/// - **Holds** nothing.
+/// - **Cost**: no allocation, no clock read.
+///
 /// ```
 /// # use aqueduct_operators::{Virtual, never};
 /// let stalled = Virtual::new().try_run(never::<u64>().count());
@@ -52,7 +63,7 @@ mod tests {
     use std::future::pending;
 
     use crate::never;
-    use crate::testing::{timeline, timetable};
+    use crate::testing::{Timeline, marbles, specification, timeline, timetable};
 
     #[test]
     fn it_is_silent_and_leaves_the_time_to_others() {
@@ -64,4 +75,8 @@ mod tests {
             .try_run(async { never::<u8>().take_until(pending::<()>()).count().await });
         assert!(ended_by_nobody.is_err());
     }
+
+    marbles!(never, || super::never::<()>());
+
+    specification!(never, || never::<u8>(), || Timeline::new([], Timeline::<u8>::NEVER));
 }
