@@ -240,7 +240,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::testing::{items, timeline, timetable};
+    use crate::testing::{conformance, items, marbles, specification, timeline, timetable};
     use crate::{Virtual, iter};
     use futures::FutureExt;
 
@@ -316,4 +316,10 @@ mod tests {
         }
         assert_eq!(items(send(iter([1]).boxed())), [1]);
     }
+
+    conformance!(boxed, |input| input.boxed());
+
+    marbles!(boxed, |input| input.boxed());
+
+    specification!(boxed, at_any_pace, |input| input.boxed(), |input| input);
 }

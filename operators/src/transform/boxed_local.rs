@@ -82,7 +82,7 @@ mod tests {
     use std::rc::Rc;
 
     use crate::iter;
-    use crate::testing::items;
+    use crate::testing::{conformance, items, marbles, specification};
 
     #[test]
     fn a_flow_that_is_not_send_can_be_boxed() {
@@ -90,4 +90,10 @@ mod tests {
         let flow = iter([1, 2]).map(move |x| x * *shared).boxed_local();
         assert_eq!(items(flow), [5, 10]);
     }
+
+    conformance!(boxed_local, |input| input.boxed_local());
+
+    marbles!(boxed_local, |input| input.boxed_local());
+
+    specification!(boxed_local, at_any_pace, |input| input.boxed_local(), |input| input);
 }

@@ -19,8 +19,9 @@ impl<S: Stage> Flow<S> {
     /// Gathers `size` items at a time into vectors.
     ///
     /// ```text
-    /// in   --a--b----c--d---e-|
-    /// out  -----[ab]----[cd]--([e]|)    chunks(2)
+    /// in     --a--b----c--d---e---|
+    /// out    -----x-------y-------(z|)    chunks(2)
+    /// where  x = [a, b], y = [c, d], z = [e]
     /// ```
     ///
     /// A chunk that is not full waits as long as it takes for more items.
@@ -86,6 +87,17 @@ fn rest<T>(chunk: &mut Vec<T>) -> Option<Vec<T>> {
     (!chunk.is_empty()).then(|| mem::take(chunk))
 }
 
+/// Bounds on the chunks to come where `held` items are in one that is not full, and a chunk has
+/// between one item and `max`.
+pub(super) fn chunks_between(
+    held: usize,
+    max: NonZeroUsize,
+    (least, most): (usize, Option<usize>),
+) -> (usize, Option<usize>) {
+    let begun = usize::from(held > 0);
+    (least.saturating_add(held).div_ceil(max.get()), most.and_then(|most| most.checked_add(begun)))
+}
+
 impl<S: Stage> Stage for Chunks<S> {
     type Item = Vec<S::Item>;
 
@@ -149,7 +161,9 @@ impl<S: Stage> Stage for Chunks<S> {
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::{every_way, timeline, timetable};
+    use crate::testing::{
+        Timeline, conformance, every_way, marbles, specification, timeline, timetable,
+    };
 
     #[test]
     fn the_last_chunk_may_be_smaller() {
@@ -174,4 +188,18 @@ mod tests {
     fn a_size_of_zero_is_refused_where_it_was_written() {
         let _ = iter([1]).chunks(0);
     }
+
+    conformance!(chunks, |input| input.chunks(3), except [
+        NoAllocation: "each chunk is a vector of its own",
+    ]);
+
+    marbles!(chunks, |input| input.chunks(2));
+
+    specification!(chunks, at_any_pace, |input| input.chunks(3), |input| {
+        let chunks = input.events.chunks(3).map(|chunk| {
+            let last = if chunk.len() == 3 { chunk[2].0 } else { input.end };
+            (last, chunk.iter().map(|(_, item)| *item).collect::<Vec<_>>())
+        });
+        Timeline::new(chunks, input.end)
+    });
 }

@@ -13,8 +13,9 @@ impl<S: Stage> Flow<S> {
     /// Pairs each item with the number of items before it.
     ///
     /// ```text
-    /// in   --a------b------c----|
-    /// out  --(0,a)--(1,b)--(2,c)-|
+    /// in     --a----b----c--|
+    /// out    --x----y----z--|    enumerate()
+    /// where  x = (0, a), y = (1, b), z = (2, c)
     /// ```
     ///
     /// - **Emits** `(number, item)` for each item, in the same poll; numbers count up from 0.
@@ -95,11 +96,20 @@ impl<S: Stage> Stage for Enumerate<S> {
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::every_way;
+    use crate::testing::{conformance, every_way, marbles, specification};
 
     #[test]
     fn the_numbers_count_up_from_zero() {
         let flow = || iter(['a', 'b', 'c', 'd']).enumerate();
         assert_eq!(every_way(flow), [(0, 'a'), (1, 'b'), (2, 'c'), (3, 'd')]);
     }
+
+    conformance!(enumerate, |input| input.enumerate());
+
+    marbles!(enumerate, |input| input.enumerate());
+
+    specification!(enumerate, at_any_pace, |input| input.enumerate(), |input| {
+        let mut number = 0..;
+        input.flat_map(|_, item| number.next().map(|number| (number, item)))
+    });
 }

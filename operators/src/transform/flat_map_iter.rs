@@ -111,10 +111,11 @@ where
         let mut this = self.project();
         let (f, current) = (this.f, this.current);
         loop {
-            let mut left = this.budget.grant(cx);
-            if left == 0 {
+            let granted = this.budget.left(cx);
+            if granted == 0 {
                 return Poll::Pending;
             }
+            let mut left = granted;
             let carried = current.take();
             // Takes from the iterator until it is through, and keeps it if it is not.
             let mut through = |mut items: I::IntoIter| {
@@ -138,7 +139,7 @@ where
                 broke @ ControlFlow::Break(_) => Poll::Ready(broke),
             };
             match drained {
-                Poll::Ready(ControlFlow::Break(Stop::Spent)) => {}
+                Poll::Ready(ControlFlow::Break(Stop::Spent)) => this.budget.used(granted),
                 Poll::Ready(ControlFlow::Break(Stop::Downstream(value))) => {
                     this.budget.rest();
                     return Poll::Ready(ControlFlow::Break(value));
@@ -177,11 +178,12 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::iter::repeat_n;
     use std::iter::{empty, repeat};
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    use crate::testing::every_way;
+    use crate::testing::{conformance, every_way, marbles, specification};
     use crate::{Flow, Stage, Virtual, iter};
 
     #[test]
@@ -212,4 +214,19 @@ mod tests {
             assert!(matches!(Stage::poll_next(pulled.as_mut(), &mut cx), Poll::Pending));
         });
     }
+
+    conformance!(flat_map_iter, |input| {
+        input.flat_map_iter(|x| repeat_n(x.clone(), x.value() as usize % 3))
+    });
+    conformance!(flat_map_iter_of_nothing, |input| input
+        .flat_map_iter(|x| (x.value() == 0).then_some(x)));
+
+    marbles!(flat_map_iter, |input: usize| input.flat_map_iter(|n| ('a'..='z').take(n)));
+
+    specification!(
+        flat_map_iter,
+        at_any_pace,
+        |input| input.flat_map_iter(|x| 0..x % 4),
+        |input| input.flat_map(|_, x| 0..x % 4)
+    );
 }

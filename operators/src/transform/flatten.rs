@@ -7,16 +7,17 @@ use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
 
+use super::flattening::{Itself, Project, Turn, size_hint, turn};
 use crate::{Bound, Budget, Flow, Outline, Site, Stage};
 
 impl<S: Stage<Item: Stage>> Flow<S> {
     /// Emits the items of each inner flow, one flow after the other.
     ///
     /// ```text
-    /// in   --+-------+--|
-    ///        |       \-----d-|
-    ///        \--a-b----c-|
-    /// out  -----a-b----c-----d-|
+    /// in   --x-------y--|
+    /// x      ---a-b----c-|
+    /// y                  ---d-|
+    /// out  -----a-b----c----d-|    flatten()
     /// ```
     ///
     /// The next flow is taken when the one before has ended, so that the order is theirs and at
@@ -40,39 +41,52 @@ impl<S: Stage<Item: Stage>> Flow<S> {
     /// assert_eq!(days.flatten().last().await, Some("tue 9:01"));
     /// # });
     /// ```
-    #[doc(alias(
-        "concat_all",
-        "flatten_concat",
-        "flat_map_concat",
-        "concat_map",
-        "switch_on_completed"
-    ))]
+    #[doc(alias("concat_all", "flatten_concat", "flat_map_concat", "switch_on_completed"))]
     #[track_caller]
-    pub fn flatten(self) -> Flow<Flatten<S, S::Item>> {
-        Flow::from_stage(Flatten {
-            input: self.into_stage(),
-            inner: None,
-            budget: Budget::new(),
-            site: Location::caller(),
-        })
+    pub fn flatten(self) -> Flow<Flatten<S, Itself, S::Item>> {
+        Flow::from_stage(Flatten::new(self, Itself, "flatten"))
     }
 }
 
-/// The stage behind [`Flow::flatten`].
+/// The stage behind [`Flow::flatten`] and [`Flow::concat_map`].
 #[pin_project]
 #[derive(Debug)]
-pub struct Flatten<S, I> {
+pub struct Flatten<S, P, I> {
     #[pin]
     input: S,
+    project: P,
     /// Until it ends.
     #[pin]
     inner: Option<I>,
     /// One unit for each item, and for each inner flow without any.
     budget: Budget,
+    name: &'static str,
     site: Site,
 }
 
-impl<S: Stage<Item = I>, I: Stage> Stage for Flatten<S, I> {
+impl<S, P, I> Flatten<S, P, I> {
+    #[track_caller]
+    pub(super) fn new(input: Flow<S>, project: P, name: &'static str) -> Self
+    where
+        S: Stage,
+    {
+        Self {
+            input: input.into_stage(),
+            project,
+            inner: None,
+            budget: Budget::new(),
+            name,
+            site: Location::caller(),
+        }
+    }
+}
+
+impl<S, P, I> Stage for Flatten<S, P, I>
+where
+    S: Stage,
+    P: Project<S::Item, Inner = I>,
+    I: Stage,
+{
     type Item = I::Item;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<I::Item>> {
@@ -86,6 +100,8 @@ impl<S: Stage<Item = I>, I: Stage> Stage for Flatten<S, I> {
                     Poll::Ready(None) => this.inner.set(None),
                     Poll::Ready(item) => return Poll::Ready(item),
                     Poll::Pending => {
+                        // The input was not asked since this flow came from it.
+                        let _ = this.input.poll_progress(cx);
                         this.budget.rest();
                         return Poll::Pending;
                     }
@@ -93,7 +109,7 @@ impl<S: Stage<Item = I>, I: Stage> Stage for Flatten<S, I> {
             }
             match this.input.as_mut().poll_next(cx) {
                 Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Ready(next) => this.inner.set(next),
+                Poll::Ready(Some(item)) => this.inner.set(Some(this.project.start(item))),
                 Poll::Pending => {
                     this.budget.rest();
                     return Poll::Pending;
@@ -110,46 +126,25 @@ impl<S: Stage<Item = I>, I: Stage> Stage for Flatten<S, I> {
         let mut this = self.project();
         loop {
             if let Some(inner) = this.inner.as_mut().as_pin_mut() {
-                let granted = this.budget.left(cx);
-                if granted == 0 {
-                    return Poll::Pending;
-                }
-                let mut left = granted;
-                let drained = inner.poll_drain(cx, &mut |item| {
-                    left -= 1;
-                    match each(item) {
-                        ControlFlow::Break(value) => ControlFlow::Break(Some(value)),
-                        ControlFlow::Continue(()) if left == 0 => ControlFlow::Break(None),
-                        ControlFlow::Continue(()) => ControlFlow::Continue(()),
-                    }
-                });
-                match drained {
-                    Poll::Ready(ControlFlow::Break(None)) => {
-                        this.budget.used(granted);
-                        continue;
-                    }
-                    Poll::Ready(ControlFlow::Continue(())) => {
-                        this.budget.used((granted - left).max(1));
-                        this.inner.set(None);
-                    }
-                    Poll::Ready(ControlFlow::Break(Some(value))) => {
-                        this.budget.rest();
-                        return Poll::Ready(ControlFlow::Break(value));
-                    }
-                    Poll::Pending => {
-                        this.budget.rest();
+                match turn(inner, cx, this.budget, usize::MAX, each) {
+                    Turn::Over => continue,
+                    Turn::Ended => this.inner.set(None),
+                    Turn::Broke(value) => return Poll::Ready(ControlFlow::Break(value)),
+                    Turn::Yields => return Poll::Pending,
+                    Turn::Waits => {
+                        let _ = this.input.poll_progress(cx);
                         return Poll::Pending;
                     }
                 }
             }
-            let Poll::Ready(next) = this.input.as_mut().poll_next(cx) else {
-                this.budget.rest();
-                return Poll::Pending;
-            };
-            if next.is_none() {
-                return Poll::Ready(ControlFlow::Continue(()));
+            match this.input.as_mut().poll_next(cx) {
+                Poll::Ready(None) => return Poll::Ready(ControlFlow::Continue(())),
+                Poll::Ready(Some(item)) => this.inner.set(Some(this.project.start(item))),
+                Poll::Pending => {
+                    this.budget.rest();
+                    return Poll::Pending;
+                }
             }
-            this.inner.set(next);
         }
     }
 
@@ -162,33 +157,59 @@ impl<S: Stage<Item = I>, I: Stage> Stage for Flatten<S, I> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let (least, most) = match &self.inner {
-            Some(inner) => inner.size_hint(),
-            None => (0, Some(0)),
-        };
-        match self.input.size_hint() {
-            (_, Some(0)) => (least, most),
-            _ => (least, None),
-        }
+        size_hint(Some(&self.input), self.inner.as_ref())
     }
 
     fn describe(&self, outline: &mut Outline) {
         self.input.describe(outline);
-        outline.stage("flatten", self.site).holds(Bound::Unknown);
+        outline.stage(self.name, self.site).holds(Bound::Unknown);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::iter::repeat_n;
     use std::pin::pin;
     use std::task::{Context, Waker};
 
     use futures::stream;
     use tokio::sync::oneshot;
 
-    use crate::testing::{every_way, timeline, timetable};
+    use crate::testing::*;
     use crate::{Stage, Virtual, empty, flow, iter};
+
+    async fn sleep(millis: u64) {
+        let mut alarm = crate::Alarm::new();
+        let due = alarm.now() + ms(millis);
+        alarm.set(due);
+        std::future::poll_fn(|cx| alarm.poll(cx)).await;
+    }
+
+    conformance!(flatten, |input| {
+        input.map(|x| iter(repeat_n(x.clone(), x.value() as usize % 3))).flatten()
+    }, except [
+        DeclaredBound: "an inner flow holds what its author decided",
+    ]);
+    conformance!(flatten_of_empty_flows, |input| {
+        input.map(|x| iter([x].into_iter().take(0))).flatten()
+    }, except [
+        DeclaredBound: "an inner flow holds what its author decided",
+    ]);
+    conformance!(flatten_of_pending_flows, |input| {
+        input.map(|x| iter([x]).delay(ms(1), 1)).take(99).flatten()
+    }, except [
+        DeclaredBound: "an inner flow holds what its author decided",
+    ]);
+    conformance!(flatten_of_work_in_flight, |input| {
+        let slow = async |x: Tracked| {
+            sleep(1).await;
+            x
+        };
+        input.take(50).map(move |x| iter([x]).map_async(1, slow)).flatten()
+    }, except [
+        DeclaredBound: "an inner flow holds what its author decided",
+    ]);
 
     #[test]
     fn the_items_of_each_flow_follow_one_another() {
@@ -263,4 +284,16 @@ mod tests {
             assert_eq!(std::rc::Rc::strong_count(&alive), holders);
         }
     }
+
+    marbles!(flatten, |input, x, y| {
+        let mut inner = [Some(x), Some(y)];
+        input.map(move |name| inner[usize::from(name == 'y')].take().unwrap()).flatten()
+    });
+
+    specification!(
+        flatten,
+        at_any_pace,
+        |input| input.map(|x| iter(0..x % 4)).flatten(),
+        |input| input.flat_map(|_, x| 0..x % 4)
+    );
 }

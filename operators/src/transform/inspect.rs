@@ -15,7 +15,7 @@ impl<S: Stage> Flow<S> {
     /// ```text
     /// in    --a--b----c--|
     /// look    a  b    c
-    /// out   --a--b----c--|
+    /// out   --a--b----c--|    inspect(look)
     /// ```
     ///
     /// - **Emits** each item, in the same poll.
@@ -92,7 +92,7 @@ mod tests {
     use std::cell::RefCell;
 
     use crate::iter;
-    use crate::testing::{every_way, items};
+    use crate::testing::{conformance, every_way, items, marbles, specification};
 
     #[test]
     fn each_item_is_seen_before_it_passes() {
@@ -106,4 +106,10 @@ mod tests {
     fn the_items_stay_as_they_are() {
         assert_eq!(every_way(|| iter([1, 2, 3]).inspect(|_| ())), [1, 2, 3]);
     }
+
+    conformance!(inspect, |input| input.inspect(|x| assert!(x.value() > 0)));
+
+    marbles!(inspect, |input| input.inspect(|_| {}));
+
+    specification!(inspect, at_any_pace, |input| input.inspect(|_| {}), |input| input);
 }

@@ -13,8 +13,9 @@ impl<S: Stage> Flow<S> {
     /// Replaces each item by `f(item)`.
     ///
     /// ```text
-    /// in   --1--2----3--|
-    /// out  --10-20---30-|    map(|x| x * 10)
+    /// in     --1--2----3--|
+    /// out    --a--b----c--|    map(|x| x * 10)
+    /// where  a = 10, b = 20, c = 30
     /// ```
     ///
     /// - **Emits** one item for each item, in the same poll.
@@ -30,7 +31,7 @@ impl<S: Stage> Flow<S> {
     /// assert_eq!(total.await, 60);
     /// # });
     /// ```
-    #[doc(alias("select", "transform"))]
+    #[doc(alias("select"))]
     #[track_caller]
     pub fn map<F, T>(self, f: F) -> Flow<Map<S, F>>
     where
@@ -85,10 +86,15 @@ impl<S: Stage, F: FnMut(S::Item) -> T, T> Stage for Map<S, F> {
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::items;
+    use crate::testing::*;
+
+    marbles!(map, |input: u32| input.map(|x| x * 10));
+    specification!(map, at_any_pace, |input| input.map(|x| x / 2), |input| input.map(|x| x / 2));
 
     #[test]
     fn every_item_is_replaced_in_order() {
         assert_eq!(items(iter([1, 2, 3]).map(|x| x * 10)), [10, 20, 30]);
     }
+
+    conformance!(map, |input| input.map(|x| x.value()));
 }

@@ -14,8 +14,9 @@ impl<S: Stage> Flow<S> {
     /// Pairs each item with the one before it.
     ///
     /// ```text
-    /// in   --a--b------c-----|
-    /// out  -----(a,b)--(b,c)-|
+    /// in     --a--b----c--|
+    /// out    -----x----y--|    pairwise()
+    /// where  x = (a, b), y = (b, c)
     /// ```
     ///
     /// The first item alone gives nothing, so that n items give n − 1 pairs.
@@ -116,7 +117,7 @@ impl<S: Stage<Item: Clone>> Stage for Pairwise<S> {
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::{every_way, items};
+    use crate::testing::{conformance, every_way, items, marbles, specification};
 
     #[test]
     fn each_item_but_the_first_comes_with_the_one_before_it() {
@@ -128,4 +129,13 @@ mod tests {
     fn one_item_makes_no_pair() {
         assert!(items(iter([1]).pairwise()).is_empty());
     }
+
+    conformance!(pairwise, |input| input.pairwise());
+
+    marbles!(pairwise, |input| input.pairwise());
+
+    specification!(pairwise, at_any_pace, |input| input.pairwise(), |input| {
+        let mut before = None;
+        input.flat_map(|_, x| before.replace(x).map(|before| (before, x)))
+    });
 }

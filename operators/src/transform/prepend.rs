@@ -8,7 +8,7 @@ impl<S: Stage> Flow<S> {
     /// Emits `items` before those of the input.
     ///
     /// ```text
-    /// in     --a--b--|
+    /// in   ------a--b--|
     /// out  (xy)--a--b--|    prepend(['x', 'y'])
     /// ```
     ///
@@ -41,7 +41,9 @@ impl<S: Stage> Flow<S> {
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::{every_way, timeline, timetable};
+    use crate::testing::{
+        Timeline, conformance, every_way, marbles, specification, timeline, timetable,
+    };
 
     #[test]
     fn the_items_come_before_those_of_the_input() {
@@ -53,4 +55,14 @@ mod tests {
         let flow = timetable([(5, 'a')], 6).prepend(['x']);
         assert_eq!(timeline(flow), (vec![(0, 'x'), (5, 'a')], 6));
     }
+
+    conformance!(prepend, |input| input.map(|x| x.value()).prepend([50, 51]), except [
+        NoSnooze: "an input is not started before its turn, nor driven",
+    ]);
+
+    marbles!(prepend, |input| input.prepend(['x', 'y']));
+
+    specification!(prepend, at_any_pace, |input| input.prepend([7, 8]), |input| {
+        Timeline::new([(0, 7), (0, 8)].into_iter().chain(input.events), input.end)
+    });
 }

@@ -18,8 +18,8 @@ impl<S: Stage> Flow<S> {
     /// ```
     ///
     /// The seed itself is not emitted: an empty input gives an empty flow. Where other libraries
-    /// emit it first (Reactor, Kotlin, Pekko), [`prepend`](Self::prepend) does. For a state that
-    /// is not what comes out, see [`scan_map`](Self::scan_map).
+    /// emit it first (Reactor, Kotlin, Pekko), [`scan_with_seed`](Self::scan_with_seed) does. For a
+    /// state that is not what comes out, see [`scan_map`](Self::scan_map).
     ///
     /// - **Emits** a clone of the state for each item, in the same poll.
     /// - **Backpressures** when downstream does.
@@ -55,11 +55,11 @@ impl<S: Stage> Flow<S> {
 #[derive(Debug)]
 pub struct Scan<S, A, F> {
     #[pin]
-    input: S,
+    pub(super) input: S,
     /// `None` only while `f` has it, and for ever if `f` panics.
     state: Option<A>,
     f: F,
-    site: Site,
+    pub(super) site: Site,
 }
 
 impl<S: Stage, A: Clone, F: FnMut(A, S::Item) -> A> Stage for Scan<S, A, F> {
@@ -111,7 +111,7 @@ impl<S: Stage, A: Clone, F: FnMut(A, S::Item) -> A> Stage for Scan<S, A, F> {
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::{every_way, items};
+    use crate::testing::{conformance, every_way, items, marbles, specification};
 
     #[test]
     fn the_state_after_each_item_comes_out_but_not_the_seed() {
@@ -123,4 +123,16 @@ mod tests {
     fn an_empty_input_gives_an_empty_flow() {
         assert!(items(iter([0; 0]).scan(10, |sum, x| sum + x)).is_empty());
     }
+
+    conformance!(scan, |input| input.scan(0, |sum, x| sum + x.value()));
+
+    marbles!(scan, |input: u32| input.scan(0, |sum, x| sum + x));
+
+    specification!(scan, at_any_pace, |input| input.scan(5, u8::wrapping_add), |input| {
+        let mut sum = 5u8;
+        input.map(|x| {
+            sum = sum.wrapping_add(x);
+            sum
+        })
+    });
 }

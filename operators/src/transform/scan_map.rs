@@ -57,8 +57,9 @@ impl<S: Stage> Flow<S> {
     /// As [`scan_map`](Self::scan_map), and gives the state to `on_end` for one more item.
     ///
     /// ```text
-    /// in   --a--b--c----|
-    /// out  -----ab------(c|)    scan_map_with_end("", pairs, rest)
+    /// in     --a--b--c----|
+    /// out    -----x-------(c|)    scan_map_with_end(None, pairs, rest)
+    /// where  x = ab
     /// ```
     ///
     /// - **Emits** `x` when `f` gives `Some(x)`, in the same poll, and when `on_end` does.
@@ -182,7 +183,7 @@ where
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::{every_way, items};
+    use crate::testing::{Tracked, conformance, every_way, items, marbles, specification};
 
     fn rising(high: &mut i32, x: i32) -> Option<i32> {
         (x > *high).then(|| {
@@ -213,4 +214,49 @@ mod tests {
     fn an_empty_input_gives_the_seed_to_the_end() {
         assert_eq!(items(iter([]).scan_map_with_end(7, rising, Some)), [7]);
     }
+
+    conformance!(scan_map, |input| {
+        input.scan_map(0, |n, x| {
+            *n += x.value();
+            (*n % 2 == 0).then_some(x)
+        })
+    });
+    conformance!(scan_map_with_end, |input| {
+        let previous = |last: &mut Option<Tracked>, x: Tracked| {
+            let _ = x.value();
+            last.replace(x)
+        };
+        input.scan_map_with_end(None, previous, |last| last)
+    }, except [
+        DeclaredBound: "what the state holds is decided by the caller",
+    ]);
+
+    marbles!(scan_map, |input: i32| input.scan_map(0, rising));
+    marbles!(scan_map_with_end, |input| {
+        let pairs = |first: &mut Option<char>, second| match first.take() {
+            Some(first) => Some(format!("{first}{second}")),
+            None => {
+                *first = Some(second);
+                None
+            }
+        };
+        input.scan_map_with_end(None, pairs, |rest| rest.map(String::from))
+    });
+
+    specification!(scan_map, at_any_pace, |input: i32| input.scan_map(0, rising), |input| {
+        let mut high = 0;
+        input.flat_map(|_, x| rising(&mut high, x))
+    });
+    specification!(
+        scan_map_with_end,
+        at_any_pace,
+        |input: i32| input.scan_map_with_end(0, rising, |high| Some(-high)),
+        |input| {
+            let mut high = 0;
+            let end = input.end;
+            let mut output = input.flat_map(|_, x| rising(&mut high, x));
+            output.events.push((end, -high));
+            output
+        }
+    );
 }
