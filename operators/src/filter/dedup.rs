@@ -14,7 +14,7 @@ impl<S: Stage> Flow<S> {
     ///
     /// ```text
     /// in   --a--a--b--b--a--|
-    /// out  --a-----b-----a--|
+    /// out  --a-----b-----a--|    dedup()
     /// ```
     ///
     /// An item is compared with the last one that came out. To compare only a part of it, or
@@ -108,7 +108,7 @@ impl<S: Stage<Item: PartialEq + Clone>> Stage for Dedup<S> {
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::every_way;
+    use crate::testing::{conformance, every_way, marbles, specification};
 
     #[test]
     fn an_item_that_equals_the_last_one_is_dropped() {
@@ -131,4 +131,13 @@ mod tests {
         let items = every_way(|| iter([0, 1, 2, 3, 4]).map(Near).dedup());
         assert!(items.iter().map(|near| near.0).eq([0, 2, 4]));
     }
+
+    conformance!(dedup, |input| input.dedup());
+
+    marbles!(dedup, |input| input.dedup());
+
+    specification!(dedup, at_any_pace, |input| input.dedup(), |input| {
+        let mut last = None;
+        input.flat_map(|_, x| (last.replace(x) != Some(x)).then_some(x))
+    });
 }

@@ -13,8 +13,8 @@ impl<S: Stage> Flow<S> {
     /// Drops each item whose key equals that of the one before it.
     ///
     /// ```text
-    /// in   --a1-a2--b1-b2-a1--|
-    /// out  --a1-----b1----a1--|    dedup_by_key(letter)
+    /// in   --a--A--b--B--a--|
+    /// out  --a-----b-----a--|    dedup_by_key(|x| x.to_ascii_lowercase())
     /// ```
     ///
     /// - **Emits** an item when its key differs from that of the last one emitted, in the same
@@ -116,7 +116,7 @@ where
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::every_way;
+    use crate::testing::{conformance, every_way, marbles, specification};
 
     #[test]
     fn an_item_whose_key_equals_the_last_key_is_dropped() {
@@ -138,4 +138,13 @@ mod tests {
         let flow = || iter([0, 1, 2, 3, 4]).dedup_by_key(|x| Near(*x));
         assert_eq!(every_way(flow), [0, 2, 4]);
     }
+
+    conformance!(dedup_by_key, |input| input.dedup_by_key(|x| x.value() / 2));
+
+    marbles!(dedup_by_key, |input| input.dedup_by_key(|x: &char| x.to_ascii_lowercase()));
+
+    specification!(dedup_by_key, at_any_pace, |input| input.dedup_by_key(|x| x / 2), |input| {
+        let mut last = None;
+        input.flat_map(|_, x| (last.replace(x / 2) != Some(x / 2)).then_some(x))
+    });
 }

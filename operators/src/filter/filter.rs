@@ -92,10 +92,18 @@ impl<S: Stage, F: FnMut(&S::Item) -> bool> Stage for Filter<S, F> {
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::items;
+    use crate::testing::{conformance, items, marbles, specification};
 
     #[test]
     fn only_items_that_satisfy_the_predicate_pass() {
         assert_eq!(items(iter(0..6).filter(|x| x % 2 == 0)), [0, 2, 4]);
     }
+
+    conformance!(filter, |input| input.filter(|x| x.value() % 2 == 0));
+    conformance!(filter_that_drops_all, |input| input.filter(|x| x.value() == 0));
+
+    marbles!(filter, |input: u32| input.filter(|x| x % 2 == 0));
+
+    specification!(filter, at_any_pace, |input| input.filter(|x| x % 2 == 0), |input| input
+        .flat_map(|_, x| (x % 2 == 0).then_some(x)));
 }

@@ -13,8 +13,8 @@ impl<S: Stage> Flow<S> {
     /// Replaces each item by what `f` makes of it, and leaves out those of which it makes nothing.
     ///
     /// ```text
-    /// in   --"1"--"x"--"3"--|
-    /// out  --1---------3----|    filter_map(|s| s.parse().ok())
+    /// in   --1--x--3--|
+    /// out  --1-----3--|    filter_map(|s| s.parse().ok())
     /// ```
     ///
     /// - **Emits** `x` when `f` gives `Some(x)`, in the same poll.
@@ -93,11 +93,22 @@ impl<S: Stage, F: FnMut(S::Item) -> Option<T>, T> Stage for FilterMap<S, F> {
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::every_way;
+    use crate::testing::{conformance, every_way, marbles, specification};
 
     #[test]
     fn what_the_closure_makes_passes_and_the_rest_is_left_out() {
         let halves = || iter(0..7).filter_map(|x| (x % 2 == 0).then_some(x / 2));
         assert_eq!(every_way(halves), [0, 1, 2, 3]);
     }
+
+    conformance!(filter_map, |input| input.filter_map(|x| (x.value() % 2 == 0).then_some(x)));
+
+    marbles!(filter_map, |input: String| input.filter_map(|s| s.parse::<u32>().ok()));
+
+    specification!(
+        filter_map,
+        at_any_pace,
+        |input| input.filter_map(|x| x.checked_sub(2)),
+        |input| input.flat_map(|_, x| x.checked_sub(2))
+    );
 }

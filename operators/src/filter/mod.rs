@@ -1,13 +1,22 @@
 //! Operators that let some of the items pass.
 
 mod dedup;
+mod dedup_by;
 mod dedup_by_key;
+mod distinct;
 mod filter;
+mod filter_async;
 mod filter_map;
+mod filter_not;
+mod ignore_items;
+mod limit_guard;
+mod seen;
 mod signal;
 mod skip;
+mod skip_until;
 mod skip_while;
 mod take;
+mod take_last;
 mod take_until;
 mod take_while;
 
@@ -15,12 +24,21 @@ use std::ops::ControlFlow;
 use std::task::Poll;
 
 pub use dedup::Dedup;
+pub use dedup_by::DedupBy;
 pub use dedup_by_key::DedupByKey;
+pub use distinct::{Distinct, DistinctFlushed, Whole};
 pub use filter::Filter;
+pub use filter_async::FilterAsync;
 pub use filter_map::FilterMap;
+pub use filter_not::FilterNot;
+pub use ignore_items::IgnoreItems;
+pub use limit_guard::{LimitExceeded, LimitGuard};
+pub use seen::Memory;
 pub use skip::Skip;
+pub use skip_until::SkipUntil;
 pub use skip_while::SkipWhile;
 pub use take::Take;
+pub use take_last::{SkipLast, TakeLast};
 pub use take_until::TakeUntil;
 pub use take_while::TakeWhile;
 

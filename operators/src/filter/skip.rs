@@ -103,7 +103,9 @@ impl<S: Stage> Stage for Skip<S> {
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::{every_way, items, timeline, timetable};
+    use crate::testing::{
+        Timeline, conformance, every_way, items, marbles, specification, timeline, timetable,
+    };
 
     #[test]
     fn the_first_items_are_dropped() {
@@ -122,4 +124,12 @@ mod tests {
         let flow = timetable([(1, 'a'), (4, 'b'), (9, 'c')], 20).skip(2);
         assert_eq!(timeline(flow), (vec![(9, 'c')], 20));
     }
+
+    conformance!(skip, |input| input.skip(3));
+
+    marbles!(skip, |input| input.skip(2));
+
+    specification!(skip, at_any_pace, |input| input.skip(3), |input| {
+        Timeline::new(input.events.into_iter().skip(3), input.end)
+    });
 }

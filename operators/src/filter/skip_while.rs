@@ -114,7 +114,9 @@ impl<S: Stage, F: FnMut(&S::Item) -> bool> Stage for SkipWhile<S, F> {
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::{every_way, timeline, timetable};
+    use crate::testing::{
+        Timeline, conformance, every_way, marbles, specification, timeline, timetable,
+    };
 
     #[test]
     fn everything_from_the_first_item_that_fails_passes() {
@@ -132,4 +134,12 @@ mod tests {
         let flow = timetable([(1, 1), (4, 9), (7, 1)], 8).skip_while(|x| *x < 5);
         assert_eq!(timeline(flow), (vec![(4, 9), (7, 1)], 8));
     }
+
+    conformance!(skip_while, |input| input.skip_while(|x| x.value() < 3));
+
+    marbles!(skip_while, |input: u32| input.skip_while(|x| *x < 5));
+
+    specification!(skip_while, at_any_pace, |input| input.skip_while(|x| *x < 3), |input| {
+        Timeline::new(input.events.into_iter().skip_while(|(_, x)| *x < 3), input.end)
+    });
 }

@@ -130,7 +130,9 @@ mod tests {
     use std::pin::pin;
     use std::rc::Rc;
 
-    use crate::testing::{every_way, items, timeline, timetable};
+    use crate::testing::{
+        Timeline, conformance, every_way, items, marbles, specification, timeline, timetable,
+    };
     use crate::{Stage, Virtual, iter};
 
     #[test]
@@ -175,4 +177,14 @@ mod tests {
             Virtual::new().run(poll_fn(|cx| flow.as_mut().poll_drain(cx, &mut ControlFlow::Break)));
         assert_eq!((drained, watch.strong_count()), (ControlFlow::Break(0), 0));
     }
+
+    conformance!(take, |input| input.take(4));
+    conformance!(take_more_than_there_is, |input| input.take(usize::MAX));
+
+    marbles!(take, |input| input.take(2));
+
+    specification!(take, |input| input.take(3), |input| {
+        let end = input.events.get(2).map_or(input.end, |(third, _)| *third);
+        Timeline::new(input.events.into_iter().take(3), end)
+    });
 }

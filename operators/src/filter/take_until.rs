@@ -17,8 +17,8 @@ impl<S: Stage> Flow<S> {
     ///
     /// ```text
     /// in      --a--b----c--d--|
-    /// signal  ---------()
-    /// out     --a--b---|
+    /// signal  ---------s
+    /// out     --a--b---|           take_until(signal)
     /// ```
     ///
     /// The signal is any future: a token's `cancelled()`, a channel's `recv()`, a timer. It is
@@ -177,7 +177,9 @@ mod tests {
 
     use futures::channel::oneshot;
 
-    use crate::testing::{every_way, items, timeline, timetable};
+    use crate::testing::{
+        Timeline, conformance, every_way, items, marbles, ms, specification, timeline, timetable,
+    };
     use crate::{Alarm, Stage, Timestamp, flow, iter};
 
     /// A timer, as a signal.
@@ -277,4 +279,28 @@ mod tests {
         assert_eq!(watch.strong_count(), 0);
         assert_eq!(Stage::poll_next(flow.as_mut(), &mut cx), Poll::Ready(None));
     }
+
+    async fn sleep(millis: u64) {
+        let mut alarm = crate::Alarm::new();
+        let due = alarm.now() + ms(millis);
+        alarm.set(due);
+        std::future::poll_fn(|cx| alarm.poll(cx)).await;
+    }
+
+    conformance!(take_until, |input| input.take_until(sleep(5)));
+
+    marbles!(take_until, |input, signal| input.take_until(signal.first()));
+
+    specification!(
+        take_until,
+        |input, signal| input.take_until(signal.first()),
+        |input, signal| {
+            let signal = signal.events.first().map_or(signal.end, |(at, _)| *at);
+            let end = input.end.min(signal);
+            // Of what comes at one instant the input comes first; at the begin both are there, and
+            // the signal is looked at first.
+            let in_time = |at: i64| at < signal || at == signal && at > 0;
+            Timeline::new(input.events.into_iter().filter(|(at, _)| in_time(*at)), end)
+        }
+    );
 }

@@ -174,7 +174,9 @@ mod tests {
     use std::pin::pin;
     use std::rc::Rc;
 
-    use crate::testing::{every_way, timeline, timetable};
+    use crate::testing::{
+        Timeline, conformance, every_way, marbles, specification, timeline, timetable,
+    };
     use crate::{Stage, Virtual, iter};
 
     #[test]
@@ -226,4 +228,26 @@ mod tests {
             Virtual::new().run(poll_fn(|cx| flow.as_mut().poll_drain(cx, &mut ControlFlow::Break)));
         assert_eq!((drained, watch.strong_count()), (ControlFlow::Break(5), 0));
     }
+
+    conformance!(take_through, |input| input.take_through(|x| x.value() < 7));
+    conformance!(take_while, |input| input.take_while(|x| x.value() < 7));
+
+    marbles!(take_while, |input: u32| input.take_while(|x| *x < 5));
+    marbles!(take_through, |input: u32| input.take_through(|x| *x < 5));
+
+    specification!(take_while, |input| input.take_while(|x| *x < 3), |input| {
+        let last = input.events.iter().find(|(_, x)| *x >= 3);
+        let end = last.map_or(input.end, |(at, _)| *at);
+        Timeline::new(input.events.into_iter().take_while(|(_, x)| *x < 3), end)
+    });
+    specification!(take_through, |input| input.take_through(|x| *x < 3), |input| {
+        let last = input.events.iter().position(|(_, x)| *x >= 3);
+        match last {
+            None => input,
+            Some(last) => {
+                let end = input.events[last].0;
+                Timeline::new(input.events.into_iter().take(last + 1), end)
+            }
+        }
+    });
 }
