@@ -15,7 +15,8 @@ impl<S: Stage> Flow<S> {
     /// ```text
     /// in     --a--b--|
     /// other          ---c--d--|
-    /// out    --a--b-----c--d--|
+    /// sub            ^--------!
+    /// out    --a--b-----c--d--|    chain(other)
     /// ```
     ///
     /// `other` is not polled before the first flow has ended, not even for its work in flight,
@@ -35,7 +36,7 @@ impl<S: Stage> Flow<S> {
     /// assert_eq!(stored.chain(live).collect::<Vec<_>>().await, [1, 2, 3]);
     /// # });
     /// ```
-    #[doc(alias("concat", "concat_with", "append", "concatenate"))]
+    #[doc(alias("concat", "concat_with", "concatenate"))]
     #[track_caller]
     pub fn chain<S2>(self, other: Flow<S2>) -> Flow<Chain<S, S2>>
     where
@@ -122,7 +123,9 @@ mod tests {
     use std::rc::Rc;
 
     use crate::iter;
-    use crate::testing::{every_way, items, timeline, timetable};
+    use crate::testing::{
+        Timeline, conformance, every_way, items, marbles, specification, timeline, timetable,
+    };
 
     #[test]
     fn the_second_follows_the_first() {
@@ -168,4 +171,19 @@ mod tests {
         let inputs = outline.last().unwrap().inputs();
         assert_eq!(inputs.len(), 2);
     }
+
+    conformance!(chain, |a, b| a.chain(b), except [
+        NoSnooze: "an input is not started before its turn, nor driven",
+    ]);
+    conformance!(nested_chains, |input| {
+        (0..200).fold(input.boxed(), |flow, _| flow.chain(iter([])).boxed())
+    });
+
+    marbles!(chain, |input, other| input.chain(other));
+
+    specification!(chain, |a, b| a.chain(b), |a, b| {
+        // What `b` had before its turn has waited.
+        let second = b.events.into_iter().map(|(at, item)| (at.max(a.end), item));
+        Timeline::new(a.events.into_iter().chain(second), a.end.max(b.end))
+    });
 }

@@ -5,12 +5,9 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::inputs::Inputs;
-use crate::wake_set::Bits;
-use crate::{Budget, Flow, Outline, Site, Stage};
-
-/// The items one input may give before the next one has its turn.
-pub(super) const TURN: usize = 64;
+use super::Halt;
+use super::rounds::{NoMore, Rounds};
+use crate::{Flow, Outline, Site, Stage};
 
 /// The items of all `inputs`, as they come.
 ///
@@ -29,7 +26,8 @@ pub(super) const TURN: usize = 64;
 ///
 /// - **Emits** an item when an input has one.
 /// - **Backpressures** when downstream does.
-/// - **Ends** when all inputs have ended; each is dropped as soon as it ends.
+/// - **Ends** when all inputs have ended, or as [`halt`](Flow::halt) says; each is dropped as soon
+///   as it ends.
 /// - **On error**: an error is an item here; the other inputs go on.
 /// - **Holds** nothing.
 /// - **Cost**: two allocations for each input at construction, none afterwards; at most one clock
@@ -45,105 +43,40 @@ pub(super) const TURN: usize = 64;
 #[doc(alias("select_all", "merge_all", "interleave", "union"))]
 #[track_caller]
 pub fn merge<S: Stage>(inputs: impl IntoIterator<Item = Flow<S>>) -> Flow<Merge<S>> {
-    let inputs = Inputs::new(inputs);
-    let len = inputs.len();
-    Flow::from_stage(Merge {
-        inputs,
-        round: Bits::full(len),
-        next_round: Bits::new(len),
-        current: 0,
-        left: 0,
-        budget: Budget::new(),
-        site: Location::caller(),
-    })
+    Flow::from_stage(Merge { rounds: Rounds::new(inputs), site: Location::caller() })
+}
+
+impl<S: Stage> Flow<Merge<S>> {
+    /// Which end of an input ends the merge; the others are dropped in the poll in which it does.
+    /// Without this it ends when all have.
+    ///
+    /// ```
+    /// # use aqueduct_operators::{Virtual, combine::Halt, iter, merge};
+    /// # use std::time::Duration;
+    /// let ticks = iter(0..).delay(Duration::from_secs(1), 1);
+    /// let shift = iter(0..0).delay(Duration::from_secs(9), 1);
+    /// let merged = merge([shift.boxed(), ticks.boxed()]).halt(Halt::First);
+    /// assert_eq!(Virtual::new().run(merged.count()), 0);
+    /// ```
+    pub fn halt(self, halt: Halt) -> Self {
+        let mut stage = self.into_stage();
+        stage.rounds.set_halt(halt);
+        Self::from_stage(stage)
+    }
 }
 
 /// The stage behind [`merge`].
 #[derive(Debug)]
 pub struct Merge<S> {
-    inputs: Inputs<S>,
-    /// The inputs that have their turn in this round, after the current one.
-    round: Bits,
-    /// Those that have one in the next round, beside those that are woken until then.
-    next_round: Bits,
-    /// Whose turn it is, if `left` is not zero.
-    current: usize,
-    /// The items left in this turn.
-    left: usize,
-    /// Needed beside the budgets of the inputs: see [`Budget::left`].
-    budget: Budget,
+    rounds: Rounds<S>,
     site: Site,
-}
-
-impl<S: Stage> Merge<S> {
-    /// The input whose turn it is in this round.
-    fn turn(&mut self) -> Option<usize> {
-        while self.left == 0 {
-            self.current = self.round.pop_first()?;
-            // A waker may outlive its input.
-            if self.inputs.is_open(self.current) {
-                self.left = TURN;
-            }
-        }
-        Some(self.current)
-    }
-
-    fn begin_round(&mut self) {
-        std::mem::swap(&mut self.round, &mut self.next_round);
-        self.inputs.take_woken(&mut self.round);
-    }
-
-    /// Counts items of the current turn.
-    fn took(&mut self, items: usize) {
-        self.left -= items;
-        if self.left == 0 {
-            self.next_round.insert(self.current);
-            self.inputs.took_from(self.current);
-        }
-    }
-
-    /// Drops the current input, which has ended.
-    fn end(&mut self) {
-        self.inputs.end(self.current);
-        self.left = 0;
-    }
-
-    fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
-        self.budget.rest();
-        self.inputs.park(cx);
-        Poll::Pending
-    }
 }
 
 impl<S: Stage> Stage for Merge<S> {
     type Item = S::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        let this = &mut *self;
-        // The rest of a round that was begun earlier, and then a whole one. An input that is woken
-        // again within that one wants to give way, which it does by going through the task.
-        for new_round in [false, true] {
-            if new_round {
-                this.begin_round();
-            }
-            while let Some(index) = this.turn() {
-                if !this.budget.spend(cx) {
-                    return Poll::Pending;
-                }
-                match this.inputs.with(index, |input, cx| input.poll_next(cx)) {
-                    Some(Poll::Ready(Some(item))) => {
-                        this.took(1);
-                        return Poll::Ready(Some(item));
-                    }
-                    Some(Poll::Pending) => this.left = 0,
-                    Some(Poll::Ready(None)) | None => this.end(),
-                }
-            }
-            if this.inputs.open() == 0 {
-                return Poll::Ready(None);
-            }
-        }
-        this.wait(cx)
+        self.rounds.poll_next(cx, &mut NoMore)
     }
 
     fn poll_drain<B>(
@@ -151,65 +84,27 @@ impl<S: Stage> Stage for Merge<S> {
         cx: &mut Context<'_>,
         each: &mut impl FnMut(S::Item) -> ControlFlow<B>,
     ) -> Poll<ControlFlow<B>> {
-        let this = &mut *self;
-        // As in `poll_next`; a round that gave items counts as the rest of an earlier one.
-        let mut new_round = false;
-        loop {
-            while let Some(index) = this.turn() {
-                let most = this.budget.left(cx).min(this.left);
-                if most == 0 {
-                    return Poll::Pending;
-                }
-                let mut items = 0;
-                let drained = this.inputs.with(index, |input, cx| {
-                    input.poll_drain(cx, &mut |item| {
-                        items += 1;
-                        match each(item) {
-                            ControlFlow::Break(broke) => ControlFlow::Break(Some(broke)),
-                            ControlFlow::Continue(()) if items == most => ControlFlow::Break(None),
-                            ControlFlow::Continue(()) => ControlFlow::Continue(()),
-                        }
-                    })
-                });
-                // A turn without items took its time too.
-                this.budget.used(items.max(1));
-                new_round &= items == 0;
-                match drained {
-                    Some(Poll::Ready(ControlFlow::Break(broke))) => {
-                        this.took(items);
-                        if let Some(broke) = broke {
-                            return Poll::Ready(ControlFlow::Break(broke));
-                        }
-                    }
-                    Some(Poll::Pending) => this.left = 0,
-                    Some(Poll::Ready(ControlFlow::Continue(()))) | None => this.end(),
-                }
-            }
-            if this.inputs.open() == 0 {
-                return Poll::Ready(ControlFlow::Continue(()));
-            }
-            if new_round {
-                return this.wait(cx);
-            }
-            new_round = true;
-            this.begin_round();
-        }
+        self.rounds.poll_drain(cx, &mut NoMore, each)
     }
 
     fn poll_progress(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        if this.left > 0 {
-            this.inputs.took_from(this.current);
+        let driven = self.rounds.drive();
+        if driven.is_pending() {
+            self.rounds.park(cx);
         }
-        this.inputs.poll_progress(cx, &mut this.next_round)
+        driven
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.inputs.size_hint()
+        let (least, most) = self.rounds.inputs().size_hint();
+        (if self.rounds.halt() == Halt::All { least } else { 0 }, most)
     }
 
     fn describe(&self, outline: &mut Outline) {
-        outline.join("merge", self.site, self.inputs.outlines());
+        let node = outline.join("merge", self.site, self.rounds.inputs().outlines());
+        if self.rounds.halt() != Halt::All {
+            node.parameter("halt", format_args!("{:?}", self.rounds.halt()));
+        }
     }
 }
 
@@ -219,7 +114,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::testing::{items, ms, timeline, timetable};
+    use crate::testing::*;
     use crate::{Virtual, flow, iter};
     use futures::channel::mpsc;
     use futures::{FutureExt, SinkExt, StreamExt};
@@ -227,6 +122,10 @@ mod tests {
     async fn sleep(millis: u64) {
         iter([()]).delay(ms(millis), 1).count().await;
     }
+
+    conformance!(merge, |a, b, c| merge([a, b, c]), except [
+        Invariance: "which of the items that are ready at one instant comes first is not promised",
+    ]);
 
     #[test]
     fn items_come_in_the_order_of_time_and_at_one_instant_of_the_inputs() {
@@ -281,6 +180,20 @@ mod tests {
             }));
             assert_eq!(mixed, drained, "stride {stride}");
         }
+    }
+
+    #[test]
+    fn it_ends_with_the_input_that_it_was_told() {
+        let merged = |halt| {
+            let a = timetable(vec![(1, 'a'), (5, 'b')], 6);
+            let b = timetable(vec![(2, 'x')], 3);
+            merge([a, b]).halt(halt)
+        };
+        assert_eq!(timeline(merged(Halt::All)), (vec![(1, 'a'), (2, 'x'), (5, 'b')], 6));
+        assert_eq!(timeline(merged(Halt::Any)), (vec![(1, 'a'), (2, 'x')], 3));
+        assert_eq!(timeline(merged(Halt::First)).1, 6);
+        let instant = merge([iter(0..2), iter(0..100)]).halt(Halt::First);
+        assert_eq!(items(instant), [0, 1]);
     }
 
     #[test]
@@ -378,4 +291,15 @@ mod tests {
             assert_eq!(finished.get(), 4);
         }));
     }
+
+    marbles!(merge, |a, b| crate::merge([a, b]));
+
+    specification!(merge, |a, b, c| crate::merge([a, b, c]), |a, b, c| {
+        let end = a.end.max(b.end).max(c.end);
+        let all = a.events.into_iter().chain(b.events).chain(c.events);
+        let mut output = Timeline::new(all, end);
+        // A stable order: at one instant `a` comes first.
+        output.events.sort_by_key(|(at, _)| *at);
+        output
+    });
 }

@@ -14,9 +14,9 @@ use crate::{Bound, Flow, Outline, Site, Stage};
 /// The items of all `inputs` in the order of `key`, if each input is in that order.
 ///
 /// ```text
-/// a    --1-----4-----|
-/// b    ----2-3----5|
-/// out  ----1-2-3--4---5|    merge_sorted([a, b], |x| *x)
+/// a    --1-----4-------|
+/// b    ----2-3-----5--|
+/// out  ----1---(23)4---(5|)    merge_sorted([a, b], |x| *x)
 /// ```
 ///
 /// Of equal keys the input that stands first in `inputs` comes first; items of one input keep
@@ -198,7 +198,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::testing::{items, ms, timeline, timetable};
+    use crate::testing::*;
     use crate::{Virtual, flow, iter};
     use futures::channel::mpsc;
     use futures::{FutureExt, SinkExt};
@@ -297,4 +297,37 @@ mod tests {
         let merged = merge_sorted([input(0, 5), input(6, 7)], |x| *x);
         assert_eq!(timeline(merged).0.into_iter().map(|(_, x)| x).max(), Some(7));
     }
+
+    conformance!(merge_sorted, |a, b, c| merge_sorted([a, b, c], |x| x.value()));
+
+    marbles!(merge_sorted, |a: u32, b: u32| crate::merge_sorted([a, b], |x| *x));
+
+    specification!(
+        merge_sorted,
+        |a, b| crate::merge_sorted([a.scan(0, u8::max), b.scan(0, u8::max)], |x| *x),
+        |a, b| {
+            let sorted = |line: Timeline<u8>| {
+                let mut highest = 0;
+                line.map(|x| {
+                    highest = highest.max(x);
+                    highest
+                })
+            };
+            let (a, b) = (sorted(a), sorted(b));
+            // An item waits until the other side shows that nothing comes before it.
+            let shown = |side: &Timeline<u8>, comes_after: &dyn Fn(u8) -> bool| {
+                side.events.iter().find(|(_, y)| comes_after(*y)).map_or(side.end, |(at, _)| *at)
+            };
+            let from_a = a.events.iter().map(|(at, x)| (*x, 0, (*at).max(shown(&b, &|y| y >= *x))));
+            let from_b = b.events.iter().map(|(at, x)| (*x, 1, (*at).max(shown(&a, &|y| y > *x))));
+            let mut all: Vec<_> = from_a.chain(from_b).collect();
+            all.sort_by_key(|(x, side, _)| (*x, *side));
+            let mut latest = 0;
+            let output = all.into_iter().map(|(x, _, at)| {
+                latest = at.max(latest);
+                (latest, x)
+            });
+            Timeline::new(output, a.end.max(b.end))
+        }
+    );
 }

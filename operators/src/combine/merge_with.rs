@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 
 use pin_project::pin_project;
 
-use super::merge::TURN;
+use super::Halt;
+use super::rounds::TURN;
 use crate::{Budget, Flow, Outline, Site, Stage};
 
 impl<S: Stage> Flow<S> {
@@ -25,7 +26,8 @@ impl<S: Stage> Flow<S> {
     ///
     /// - **Emits** an item when one of them has one.
     /// - **Backpressures** when downstream does.
-    /// - **Ends** when both have ended; each is dropped as soon as it ends.
+    /// - **Ends** when both have ended, or as [`halt`](Flow::halt) says; each is dropped as soon as
+    ///   it ends.
     /// - **On error**: an error is an item here; the other flow goes on.
     /// - **Holds** nothing.
     /// - **Cost**: no allocation; at most one clock read for 64 items.
@@ -48,9 +50,26 @@ impl<S: Stage> Flow<S> {
             other: Some(other.into_stage()),
             turn: Turn::Input,
             left: TURN,
+            halt: Halt::All,
             budget: Budget::new(),
             site: Location::caller(),
         })
+    }
+}
+
+impl<A: Stage, B: Stage<Item = A::Item>> Flow<Merge2<A, B>> {
+    /// Which end of the two ends the merge; the other is dropped in the poll in which it does.
+    /// Without this it ends when both have.
+    ///
+    /// ```
+    /// # use aqueduct_operators::{Virtual, combine::Halt, iter};
+    /// let (trades, heartbeats) = (iter([1, 2]), iter(std::iter::repeat(0)));
+    /// let merged = trades.merge(heartbeats).halt(Halt::First);
+    /// assert!(Virtual::new().run(merged.count()) < 1_000);
+    /// ```
+    #[doc(alias("merge_halt_left", "merge_halt_either", "merge_halt_both"))]
+    pub fn halt(self, halt: Halt) -> Self {
+        Self::from_stage(Merge2 { halt, ..self.into_stage() })
     }
 }
 
@@ -66,6 +85,7 @@ pub struct Merge2<A, B> {
     turn: Turn,
     /// The items left in this turn.
     left: usize,
+    halt: Halt,
     /// Needed beside the budgets of the inputs: see [`Budget::left`].
     budget: Budget,
     site: Site,
@@ -100,6 +120,20 @@ fn poll_one<S: Stage>(mut input: Pin<&mut Option<S>>, cx: &mut Context<'_>) -> P
             Poll::Pending
         }
     }
+}
+
+/// Whether one has ended that ends both; both are dropped then.
+fn is_over<A, B>(
+    halt: Halt,
+    mut input: Pin<&mut Option<A>>,
+    mut other: Pin<&mut Option<B>>,
+) -> bool {
+    let over = input.is_none() && halt.ends_with(0) || other.is_none() && halt.ends_with(1);
+    if over {
+        input.set(None);
+        other.set(None);
+    }
+    over
 }
 
 /// As `poll_one`: hands over at most `most` items, and says whether `each` broke.
@@ -161,6 +195,9 @@ impl<A: Stage, B: Stage<Item = A::Item>> Stage for Merge2<A, B> {
                 }
                 return Poll::Ready(Some(item));
             }
+            if is_over(*this.halt, input.as_mut(), other.as_mut()) {
+                return Poll::Ready(None);
+            }
             this.turn.pass(this.left);
         }
         self.rest().map(|()| None)
@@ -192,6 +229,9 @@ impl<A: Stage, B: Stage<Item = A::Item>> Stage for Merge2<A, B> {
             if drained.is_break() {
                 return Poll::Ready(drained);
             }
+            if is_over(*this.halt, input.as_mut(), other.as_mut()) {
+                return Poll::Ready(ControlFlow::Continue(()));
+            }
             // Only one that was left with nothing to give has its waker registered.
             idle = match items {
                 0 => idle + 1,
@@ -214,13 +254,17 @@ impl<A: Stage, B: Stage<Item = A::Item>> Stage for Merge2<A, B> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let input = self.input.as_ref().map_or((0, Some(0)), Stage::size_hint);
         let other = self.other.as_ref().map_or((0, Some(0)), Stage::size_hint);
-        (input.0.saturating_add(other.0), input.1.zip(other.1).and_then(|(a, b)| a.checked_add(b)))
+        let least = if self.halt == Halt::All { input.0.saturating_add(other.0) } else { 0 };
+        (least, input.1.zip(other.1).and_then(|(a, b)| a.checked_add(b)))
     }
 
     fn describe(&self, outline: &mut Outline) {
         let input = self.input.as_ref().map(Outline::of);
         let other = self.other.as_ref().map(Outline::of);
-        outline.join("merge", self.site, input.into_iter().chain(other));
+        let node = outline.join("merge", self.site, input.into_iter().chain(other));
+        if self.halt != Halt::All {
+            node.parameter("halt", format_args!("{:?}", self.halt));
+        }
     }
 }
 
@@ -231,7 +275,9 @@ mod tests {
     use std::task::{Wake, Waker};
 
     use super::*;
-    use crate::testing::{items, timeline, timetable};
+    use crate::testing::{
+        Timeline, conformance, items, marbles, specification, timeline, timetable,
+    };
     use crate::{flow, iter};
     use futures::FutureExt;
     use futures::channel::mpsc;
@@ -250,6 +296,20 @@ mod tests {
         let b = timetable([(1, 'x'), (3, 'y'), (5, 'z')], 9);
         let expected = vec![(1, 'a'), (1, 'x'), (3, 'y'), (5, 'b'), (5, 'z')];
         assert_eq!(timeline(a.merge(b)), (expected, 9));
+    }
+
+    #[test]
+    fn it_ends_with_the_one_that_it_was_told() {
+        let merged = |halt| {
+            let a = timetable([(1, 'a'), (5, 'b')], 6);
+            a.merge(timetable([(2, 'x')], 3)).halt(halt)
+        };
+        assert_eq!(timeline(merged(Halt::Any)), (vec![(1, 'a'), (2, 'x')], 3));
+        assert_eq!(timeline(merged(Halt::First)), (vec![(1, 'a'), (2, 'x'), (5, 'b')], 6));
+        let shorter_first = iter(0..2).merge(iter(0..)).halt(Halt::First);
+        assert_eq!(items(shorter_first), [0, 1]);
+        let shorter_second = iter(0..).merge(iter(0..0)).halt(Halt::Any);
+        assert!(items(shorter_second).len() <= TURN);
     }
 
     #[test]
@@ -303,4 +363,17 @@ mod tests {
         drain(&mut cx);
         assert_eq!(seen, [1, 2, 3, 4]);
     }
+
+    conformance!(merge_with, |a, b| a.merge(b), except [
+        Invariance: "which of the items that are ready at one instant comes first is not promised",
+    ]);
+
+    marbles!(merge, |input, other| input.merge(other));
+
+    specification!(merge, |a, b| a.merge(b), |a, b| {
+        let mut output = Timeline::new(a.events.into_iter().chain(b.events), a.end.max(b.end));
+        // A stable order: at one instant `a` comes first.
+        output.events.sort_by_key(|(at, _)| *at);
+        output
+    });
 }

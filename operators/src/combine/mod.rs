@@ -1,21 +1,46 @@
 //! Operators with several inputs.
 
+mod arbitrate;
 mod chain;
-
-pub use chain::Chain;
 mod combine_latest;
+mod combine_latest_all;
+mod halt;
 mod inputs;
+mod join_all;
 mod merge;
+mod merge_either;
+mod merge_preferred;
 mod merge_sorted;
 mod merge_with;
+mod race;
+mod resequence;
+mod rounds;
+mod sequencer;
 mod with_latest_from;
 mod with_latest_from_optional;
 mod zip;
+mod zip_all;
+mod zip_longest;
 
+pub use arbitrate::{Arbitrate, arbitrate};
+pub use chain::Chain;
 pub use combine_latest::CombineLatest;
+pub use combine_latest_all::{CombineLatestAll, combine_latest_all};
+pub use either::Either;
+pub use halt::Halt;
+pub(crate) use inputs::Inputs;
+pub use join_all::{JoinAll, join_all};
 pub use merge::{Merge, merge};
+pub use merge_either::MergeEither;
+pub use merge_preferred::{MergePreferred, merge_preferred, merge_weighted};
 pub use merge_sorted::{MergeSorted, merge_sorted};
 pub use merge_with::Merge2;
+pub use race::{Race, race, race_with_item};
+pub use resequence::Resequence;
+pub(crate) use rounds::{Feed, Rounds, TURN};
+pub use sequencer::{Gap, SequenceCounts, Sequenced};
 pub use with_latest_from::WithLatestFrom;
 pub use with_latest_from_optional::WithLatestFromOptional;
 pub use zip::Zip;
+pub use zip_all::{ZipAll, zip_all};
+pub use zip_longest::ZipLongest;

@@ -15,8 +15,9 @@ impl<S: Stage> Flow<S> {
     ///
     /// ```text
     /// in     --1-----2----3---|
-    /// other  ----x------y-------
-    /// out    --------2x---3y--|    with_latest_from(other)
+    /// other  ----x------y-----------
+    /// out    --------a----b---|    with_latest_from(other)
+    /// where  a = (2, x), b = (3, y)
     /// ```
     ///
     /// At one instant `other` comes first, as far as it has items ready without giving way in
@@ -116,7 +117,7 @@ impl<A: Stage, B: Stage<Item: Clone>> Stage for WithLatestFrom<A, B> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{timeline, timetable};
+    use crate::testing::*;
     use crate::{Virtual, flow, iter};
 
     #[test]
@@ -166,4 +167,19 @@ mod tests {
         assert_eq!(futures::executor::block_on(pairs.next()), None);
         assert_eq!(std::rc::Rc::strong_count(&alive), 1);
     }
+
+    conformance!(with_latest_from, |a, b| a.with_latest_from(b), except [
+        Invariance: "what comes out depends on which items are there at once",
+    ]);
+    conformance!(with_latest_from_ready_items, |input| input.with_latest_from(iter(0..5)));
+
+    marbles!(with_latest_from, |input: u32, other| input.with_latest_from(other));
+
+    specification!(with_latest_from, |a, b| b.with_latest_from(a), |other, input| {
+        // At one instant the other, which stands first, comes first.
+        let latest = |now| other.events.iter().rfind(|(at, _)| *at <= now).map(|(_, item)| *item);
+        let end = if other.events.is_empty() { other.end.min(input.end) } else { input.end };
+        let pairs = input.flat_map(|at, item| latest(at).map(|other| (item, other)));
+        Timeline { end, ..pairs }
+    });
 }

@@ -13,8 +13,9 @@ impl<S: Stage> Flow<S> {
     ///
     /// ```text
     /// in     --1-----2----3---|
-    /// other  ----x------y-------
-    /// out    --1?----2x---3y--|    with_latest_from_optional(other)
+    /// other  ----x------y-----------
+    /// out    --a-----b----c---|    with_latest_from_optional(other)
+    /// where  a = (1, None), b = (2, Some(x)), c = (3, Some(y))
     /// ```
     ///
     /// At one instant `other` comes first, as far as it has items ready without giving way in
@@ -157,7 +158,7 @@ impl<A: Stage, B: Stage<Item: Clone>> Stage for WithLatestFromOptional<A, B> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{timeline, timetable};
+    use crate::testing::{conformance, marbles, specification, timeline, timetable};
 
     #[test]
     fn items_before_the_first_of_the_other_come_without_one() {
@@ -174,4 +175,22 @@ mod tests {
         let expected = vec![(1, ('a', None)), (4, ('b', None))];
         assert_eq!(timeline(main.with_latest_from_optional(other)), (expected, 9));
     }
+
+    conformance!(with_latest_from_optional, |a, b| a.with_latest_from_optional(b), except [
+        Invariance: "what comes out depends on which items are there at once",
+    ]);
+
+    marbles!(with_latest_from_optional, |input: u32, other| {
+        input.with_latest_from_optional(other)
+    });
+
+    specification!(
+        with_latest_from_optional,
+        |a, b| b.with_latest_from_optional(a),
+        |other, input| {
+            // At one instant the other, which stands first, comes first.
+            let latest = |now| other.events.iter().rfind(|(at, _)| *at <= now);
+            input.flat_map(|at, item| [(item, latest(at).map(|(_, other)| *other))])
+        }
+    );
 }

@@ -14,7 +14,8 @@ impl<S: Stage> Flow<S> {
     /// ```text
     /// in     --1--2-------3-|
     /// other  ----a---b-|
-    /// out    ----1a--2b|         zip(other)
+    /// out    ----x---y-|    zip(other)
+    /// where  x = (1, a), y = (2, b)
     /// ```
     ///
     /// Whoever is ahead by one item waits for the other; nobody is ever ahead by more. The item
@@ -139,10 +140,12 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::testing::{items, ms, timeline, timetable};
+    use crate::testing::*;
     use crate::{flow, iter};
     use futures::FutureExt;
     use tokio::sync::Semaphore;
+
+    marbles!(zip, |input: u32, other| input.zip(other));
 
     #[test]
     fn items_are_paired_by_their_place_when_the_later_one_comes() {
@@ -204,4 +207,17 @@ mod tests {
         assert_eq!(Stage::size_hint(&iter(0..3).zip(iter(0..5))), (3, Some(3)));
         assert_eq!(items(iter(0..3).zip(iter(0..5))).len(), 3);
     }
+
+    conformance!(zip, |a, b| a.zip(b));
+
+    specification!(zip, |a, b| a.zip(b), |a, b| {
+        let pairs = a.events.iter().zip(&b.events);
+        let pairs: Vec<_> =
+            pairs.map(|((first, x), (second, y))| (*first.max(second), (*x, *y))).collect();
+        // It ends as soon as one side has ended and its turn has come.
+        let last = pairs.last().map_or(0, |(at, _)| *at);
+        let ends = [&a, &b].into_iter().filter(|side| side.events.len() == pairs.len());
+        let end = ends.map(|side| side.end.max(last)).min().unwrap_or(0);
+        Timeline::new(pairs, end)
+    });
 }
