@@ -142,7 +142,7 @@ impl<S: Stage> Stage for Delay<S> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{ms, timeline, timetable};
+    use crate::testing::*;
 
     #[test]
     fn every_item_is_shifted_by_the_same_time_and_so_is_the_end() {
@@ -161,4 +161,15 @@ mod tests {
     fn a_capacity_of_zero_is_refused_where_it_was_written() {
         let _ = timetable([(0, 'a')], 1).delay(ms(1), 0);
     }
+
+    conformance!(delay, |input| input.delay(ms(3), 100));
+    conformance!(delay_that_is_full, |input| input.delay(ms(3), 2));
+
+    marbles!(delay, |input| input.delay(ms(3), 8));
+
+    specification!(delay, |input| input.delay(ms(5), 1_000), |input| -> Timeline<_> {
+        let late: Vec<_> = input.events.iter().map(|(at, item)| (at + 5, *item)).collect();
+        let end = late.last().map_or(input.end, |(at, _)| input.end.max(*at));
+        Timeline::new(late, end)
+    });
 }

@@ -12,8 +12,9 @@ impl<S: Stage> Flow<S> {
     /// Emits each item when the clock of the run shows the time that the item says.
     ///
     /// ```text
-    /// in   a3-b5-c4--|
-    /// out  ---a-(bc)-|    play(|x| Some(x.time))
+    /// in     a-b-c-----|
+    /// out    ---a-(bc)-|    play(|x| Some(x.time))
+    /// where  a = (3, x), b = (5, y), c = (4, z)
     /// ```
     ///
     /// So a recording keeps its rhythm, and the run decides the speed: at once where time is
@@ -108,7 +109,7 @@ impl<S: Stage, F: FnMut(&S::Item) -> Option<Timestamp>> Stage for Play<S, F> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::timeline;
+    use crate::testing::*;
     use crate::{Timestamp, iter};
 
     #[test]
@@ -122,4 +123,26 @@ mod tests {
         let tape = iter([2, 0, 7]).play(|ms| (*ms > 0).then(|| Timestamp::from_millis(*ms)));
         assert_eq!(timeline(tape), (vec![(2, 2), (2, 0), (7, 7)], 7));
     }
+
+    conformance!(play, |input| {
+        input.play(|x| Some(Timestamp::from_millis(i64::from(x.value()))))
+    });
+
+    marbles!(play, |input: (i64, char)| {
+        input.play(|(time, _)| Some(Timestamp::from_millis(*time)))
+    });
+
+    specification!(
+        play,
+        |input| input.play(|x| Some(Timestamp::from_millis(i64::from(*x)))),
+        |input| {
+            let mut latest = 0;
+            let output = input.events.iter().map(|(at, item)| {
+                latest = latest.max(*at).max(i64::from(*item));
+                (latest, *item)
+            });
+            let output: Vec<_> = output.collect();
+            Timeline::new(output, input.end.max(latest))
+        }
+    );
 }

@@ -7,22 +7,33 @@ use std::time::Duration;
 
 use pin_project::pin_project;
 
+use super::OnEnd;
 use super::schedule::next_tick;
 use crate::{Alarm, Bound, Flow, Outline, Site, Stage, Timestamp};
-
-/// What becomes of the item that waits when the input ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OnEnd {
-    /// It comes out, at once.
-    Emit,
-    /// It is dropped.
-    Drop,
-}
 
 impl<S: Stage> Flow<S> {
     /// Emits the latest item of each `period`; at the end, the one that waits.
     ///
-    /// This is [`sample_with`](Flow::sample_with) and [`OnEnd::Emit`], where the contract stands.
+    /// ```text
+    /// in   -a-b---------c-|
+    /// out  ----b----------(c|)    sample(4)
+    /// ```
+    ///
+    /// This is [`sample_with`](Flow::sample_with) and [`OnEnd::Emit`]: what it says about the
+    /// periods is true here too.
+    ///
+    /// - **Emits** the latest item of a period at its end, nothing for a period without items; at
+    ///   the end of the input the item that waits.
+    /// - **Backpressures** never while it is polled: the input is taken as fast as it comes.
+    /// - **Ends** when the input ends.
+    /// - **On error**: an error is an item here and may be dropped like one.
+    /// - **Holds** 1 item.
+    /// - **Cost**: one clock read for each turn while an item waits, one timer operation for each
+    ///   period with items.
+    ///
+    /// # Panics
+    ///
+    /// If `period` is zero.
     ///
     /// ```
     /// # use aqueduct_operators::{Virtual, iter};
@@ -39,9 +50,10 @@ impl<S: Stage> Flow<S> {
     /// Emits the latest item of each `period`.
     ///
     /// ```text
-    /// in   -a-b----------c-|
-    /// out  ----b-----------(c|)    sample_with(4, OnEnd::Emit)
-    /// out  ----b-----------|       sample_with(4, OnEnd::Drop)
+    /// in    -a-b---------c-|
+    /// emit  ----b----------(c|)    sample_with(4, OnEnd::Emit)
+    /// wait  ----b-----------(c|)  sample_with(4, OnEnd::Wait)
+    /// drop  ----b----------|        sample_with(4, OnEnd::Drop)
     /// ```
     ///
     /// The periods follow each other from the first poll on, on a fixed schedule: a late item or
@@ -50,11 +62,12 @@ impl<S: Stage> Flow<S> {
     ///
     /// - **Emits** the latest item of a period at its end; nothing for a period without items.
     /// - **Backpressures** never while it is polled: the input is taken as fast as it comes.
-    /// - **Ends** when the input ends; the item that waits goes out before or is dropped, as
-    ///   `on_end` says.
+    /// - **Ends** when the input ends; the item that waits goes out at once, at the end of its
+    ///   period, or is dropped, as `on_end` says.
     /// - **On error**: an error is an item here and may be dropped like one.
     /// - **Holds** 1 item.
-    /// - **Cost**: two clock reads and one timer operation for each period with items.
+    /// - **Cost**: one clock read for each turn while an item waits, one timer operation for each
+    ///   period with items.
     ///
     /// # Panics
     ///
@@ -104,27 +117,40 @@ impl<S: Stage> Stage for Sample<S> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let mut this = self.project();
-        if *this.ended {
-            return Poll::Ready(None);
+        let (latest, ended) = (this.latest, this.ended);
+        let mut now = None;
+        if this.started.is_none() {
+            *this.started = Some(*now.insert(this.alarm.now()));
         }
-        let started = *this.started.get_or_insert_with(|| this.alarm.now());
-        while let Poll::Ready(item) = this.input.as_mut().poll_next(cx) {
-            if item.is_none() {
-                *this.ended = true;
-                let waiting = this.latest.take();
-                return Poll::Ready(waiting.filter(|_| *this.on_end == OnEnd::Emit));
+        while !*ended {
+            match this.input.as_mut().poll_next(cx) {
+                Poll::Ready(Some(item)) => {
+                    if latest.is_none() {
+                        let now = *now.get_or_insert_with(|| this.alarm.now());
+                        let tick = next_tick(this.started.unwrap_or(now), *this.period, now);
+                        this.alarm.set(tick);
+                    }
+                    *latest = Some(item);
+                }
+                Poll::Ready(None) => {
+                    *ended = true;
+                    match *this.on_end {
+                        OnEnd::Emit => return Poll::Ready(latest.take()),
+                        OnEnd::Drop => *latest = None,
+                        OnEnd::Wait => {}
+                    }
+                }
+                Poll::Pending => break,
             }
-            if this.latest.is_none() {
-                let tick = next_tick(started, *this.period, this.alarm.now());
-                this.alarm.set(tick);
-            }
-            *this.latest = item;
         }
-        if this.latest.is_some() {
-            ready!(this.alarm.poll(cx));
-            return Poll::Ready(this.latest.take());
+        if latest.is_some() {
+            ready!(match now {
+                Some(now) => this.alarm.poll_at(now, cx),
+                None => this.alarm.poll(cx),
+            });
+            return Poll::Ready(latest.take());
         }
-        Poll::Pending
+        if *ended { Poll::Ready(None) } else { Poll::Pending }
     }
 
     fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -135,7 +161,7 @@ impl<S: Stage> Stage for Sample<S> {
         let waiting = usize::from(self.latest.is_some());
         let most = self.input.size_hint().1;
         let least = match self.on_end {
-            OnEnd::Emit => waiting,
+            OnEnd::Emit | OnEnd::Wait => waiting,
             OnEnd::Drop => 0,
         };
         (least, most.and_then(|most| most.checked_add(waiting)))
@@ -154,8 +180,25 @@ impl<S: Stage> Stage for Sample<S> {
 #[cfg(test)]
 mod tests {
     use super::OnEnd;
-    use crate::testing::{items, ms, timeline, timetable};
+    use crate::testing::*;
     use crate::{Flow, Stage, iter};
+
+    marbles!(sample, |input| input.sample(ms(4)));
+    marbles!(sample_with[emit], |input| input.sample_with(ms(4), OnEnd::Emit));
+    marbles!(sample_with[wait], |input| input.sample_with(ms(4), OnEnd::Wait));
+    marbles!(sample_with[drop], |input| input.sample_with(ms(4), OnEnd::Drop));
+    conformance!(sampled_and_waited_for, |input| input.sample_with(ms(4), OnEnd::Wait));
+    specification!(sample, |input| input.sample(ms(4)), |input| -> Timeline<_> {
+        let mut output: Vec<(i64, u8)> = Vec::new();
+        for (at, item) in input.events {
+            let tick = ((at + 3) / 4 * 4).max(4).min(input.end);
+            match output.last_mut() {
+                Some(last) if last.0 == tick => last.1 = item,
+                _ => output.push((tick, item)),
+            }
+        }
+        Timeline::new(output, input.end)
+    });
 
     fn feed() -> Flow<impl Stage<Item = char>> {
         timetable([(1, 'a'), (3, 'b'), (14, 'c'), (15, 'd')], 15)
@@ -171,6 +214,13 @@ mod tests {
     fn the_item_that_waits_at_the_end_can_be_dropped() {
         let flow = feed().sample_with(ms(4), OnEnd::Drop);
         assert_eq!(timeline(flow), (vec![(4, 'b')], 15));
+    }
+
+    #[test]
+    fn the_item_that_waits_at_the_end_can_wait_for_the_end_of_its_period() {
+        let flow = feed().sample_with(ms(4), OnEnd::Wait);
+        assert_eq!(timeline(flow), (vec![(4, 'b'), (16, 'd')], 16));
+        assert_eq!(timeline(timetable([(1, 'a')], 5).sample_with(ms(4), OnEnd::Wait)).1, 5);
     }
 
     #[test]
@@ -195,4 +245,7 @@ mod tests {
     fn a_period_of_zero_is_refused_where_it_was_written() {
         let _ = feed().sample(ms(0));
     }
+
+    conformance!(sample, |input| input.sample(ms(3)));
+    conformance!(sample_drop, |input| input.sample_with(ms(3), OnEnd::Drop));
 }

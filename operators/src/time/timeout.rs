@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use pin_project::pin_project;
 
+use super::Limit;
 use crate::{Alarm, Flow, Outline, Site, Stage};
 
-/// No item came for too long: see [`Flow::timeout`].
+/// Something took too long: see [`Flow::timeout`] and [`Flow::timeout_with`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("timeout: no item for {after:?}, at {site}")]
+#[error("timeout: {limit} {after:?}, at {site}")]
 pub struct Elapsed {
-    /// How long the flow was allowed to be silent.
+    /// What took too long.
+    pub limit: Limit,
+    /// How long it was allowed to take.
     pub after: Duration,
     /// Where the timeout was assembled.
     pub site: Site,
@@ -25,12 +28,13 @@ impl<S: Stage> Flow<S> {
     ///
     /// ```text
     /// in   a-b--------c-|
-    /// out  a-b---x----c-|    timeout(4)
+    /// out  a-b---#----c-|    timeout(4)
     /// ```
     ///
     /// A silence gives one report, however long it lasts; then the flow goes on listening, and
-    /// the next silence is measured after the next item. To end at the first report, use
-    /// [`catch`](Flow::catch) or any other operator that ends at an error.
+    /// the next silence is measured after the next item. To end at the first report there is
+    /// [`timeout_with`](Flow::timeout_with), which knows other limits too; to go on with another
+    /// flow [`timeout_to`](Flow::timeout_to).
     ///
     /// The time that counts is that in which the flow is asked for an item and has none: a
     /// consumer that is busy is not a silent input. An item at the very instant at which the time
@@ -41,7 +45,7 @@ impl<S: Stage> Flow<S> {
     /// - **Ends** when the input ends.
     /// - **On error**: an error of the input is an item here and comes out within `Ok`.
     /// - **Holds** nothing.
-    /// - **Cost**: two clock reads for each turn in which items came, no timer operation for an
+    /// - **Cost**: one clock read for each turn in which items came, no timer operation for an
     ///   item.
     ///
     /// ```
@@ -96,17 +100,18 @@ enum State {
 
 impl Silence {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Elapsed> {
-        if self.state == State::Unmeasured {
-            let due = self.alarm.now() + self.after;
-            self.alarm.set(due);
-            self.state = State::Measured;
+        match self.state {
+            State::Unmeasured => {
+                let now = self.alarm.now();
+                self.alarm.set(now + self.after);
+                self.state = State::Measured;
+                ready!(self.alarm.poll_at(now, cx));
+            }
+            State::Measured => ready!(self.alarm.poll(cx)),
+            State::Reported => return Poll::Pending,
         }
-        if self.state == State::Reported {
-            return Poll::Pending;
-        }
-        ready!(self.alarm.poll(cx));
         self.state = State::Reported;
-        Poll::Ready(Elapsed { after: self.after, site: self.site })
+        Poll::Ready(Elapsed { limit: Limit::Each, after: self.after, site: self.site })
     }
 }
 
@@ -164,7 +169,7 @@ impl<S: Stage> Stage for Timeout<S> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{items, ms, timeline, timetable};
+    use crate::testing::*;
     use crate::{Alarm, Flow, Stage, Virtual, iter};
     use std::cell::RefCell;
     use std::future::poll_fn;
@@ -212,4 +217,20 @@ mod tests {
         assert_eq!(iter(0..3).timeout(ms(1)).size_hint(), (3, Some(7)));
         assert_eq!(items(iter(0..3).timeout(ms(1))).len(), 3);
     }
+
+    conformance!(timeout, |input| input.timeout(ms(3)));
+
+    marbles!(timeout, |input| input.timeout(ms(4)));
+
+    specification!(timeout, |input| input.timeout(ms(4)).map(Result::ok), |input| {
+        let mut heard = 0;
+        let mut output = Vec::new();
+        let end = [(input.end, None)];
+        for (at, item) in input.events.into_iter().map(|(at, item)| (at, Some(item))).chain(end) {
+            output.extend((heard + 4 < at).then_some((heard + 4, None)));
+            output.extend(item.map(|item| (at, Some(item))));
+            heard = at;
+        }
+        Timeline::new(output, input.end)
+    });
 }
