@@ -18,8 +18,8 @@ impl<S: Stage> Flow<S> {
     ///
     /// ```text
     /// in    a-b-c-d---------|
-    /// body  [a    ][c   ][d   ]
-    /// out   a------c-----d--|      buffer(2, Overflow::DropOldest)
+    /// busy  [a    ][c   ][d   ]
+    /// out   a------c-----d-----|    buffer(2, Overflow::DropOldest)
     /// ```
     ///
     /// Nothing runs beside the consumer: each poll first takes everything that the input has
@@ -88,7 +88,7 @@ pub struct Buffer<S: Stage, P: Policy<S::Item>> {
 }
 
 impl<S: Stage, P: Policy<S::Item>> Buffer<S, P> {
-    pub(super) fn new(
+    pub(crate) fn new(
         operator: &'static str,
         input: S,
         capacity: NonZeroUsize,
@@ -245,7 +245,7 @@ mod tests {
     use std::num::NonZeroUsize;
     use std::ops::ControlFlow;
 
-    use crate::testing::{items, ms, timetable};
+    use crate::testing::*;
     use crate::{Alarm, Clock, Fail, Overflow, Stage, Timestamp, Virtual, iter};
 
     /// What a consumer gets that works for 10 ms on each item.
@@ -360,4 +360,22 @@ mod tests {
     fn a_capacity_of_zero_is_refused_where_it_was_written() {
         let _ = iter([1]).buffer(0, Overflow::Block);
     }
+
+    conformance!(buffer, |input| input.buffer(2, Overflow::Block));
+    conformance!(buffer_drop_oldest, |input| input.buffer(2, Overflow::DropOldest), except [
+        Invariance: "what comes out depends on which items are there at once",
+    ]);
+    conformance!(buffer_drop_newest, |input| input.buffer(2, Overflow::DropNewest), except [
+        Invariance: "what comes out depends on which items are there at once",
+    ]);
+    conformance!(buffer_latest, |input| input.buffer(2, Overflow::Latest), except [
+        Invariance: "what comes out depends on which items are there at once",
+    ]);
+    conformance!(buffer_fail, |input| input.buffer(2, Fail), except [
+        Invariance: "what comes out depends on which items are there at once",
+    ]);
+
+    marbles!(buffer, |input| input.buffer(2, Overflow::DropOldest));
+
+    specification!(buffer, at_any_pace, |input| input.buffer(64, Overflow::Block), |input| input);
 }

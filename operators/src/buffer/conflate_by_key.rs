@@ -12,15 +12,20 @@ impl<S: Stage> Flow<S> {
     /// key into it.
     ///
     /// ```text
-    /// in    a1-b1-a2-a3-b2-------|
-    /// body  [a1          ][b   ][a   ]
-    /// out   a1-------------b2----a3-|    conflate_by_key(2, key, newest)
+    /// in    a-b-A-B--------|
+    /// busy  [a          ][B   ][A   ]
+    /// out   a------------B-----A-----|    conflate_by_key(2, lower_case, newest)
     /// ```
     ///
     /// The policy for market data: a consumer that falls behind sees every symbol with its newest
     /// state instead of old quotes, and no symbol waits longer because another one is busy. Keys
     /// come out in the order in which they first changed. `merge` decides what survives: the new
     /// item (`|held, new| *held = new`), or a sum, so that no volume is lost.
+    ///
+    /// `capacity` is the number of keys: set it to the number of symbols, and the input never
+    /// waits, whatever the consumer does. The key of an item is known only when the item has been
+    /// taken; so where there are more keys, the first item of one too many waits in a place of its
+    /// own, and the input with it, until a key has gone out.
     ///
     /// It is [`buffer`](Self::buffer) with the policy [`ConflateBy`], which serves a hop or a
     /// channel as well.
@@ -46,6 +51,54 @@ impl<S: Stage> Flow<S> {
     /// assert_eq!(all.await, [("btc", 3), ("eth", 5)]);
     /// # });
     /// ```
+    ///
+    /// # A screen in front of a market
+    ///
+    /// A quote comes every millisecond, and the screen draws one in ten. It shows the newest quote
+    /// of every symbol in turn, and all of the volume; [`counts`](Self::counts) tells what was
+    /// brought together.
+    ///
+    /// ```
+    /// use aqueduct_operators::{Timestamp, Virtual, iter, timer};
+    /// use std::time::Duration;
+    ///
+    /// struct Quote {
+    ///     time: Timestamp,
+    ///     symbol: &'static str,
+    ///     bid: u64,
+    ///     volume: u64,
+    /// }
+    ///
+    /// Virtual::new().run(async {
+    ///     let symbols = ["btc", "btc", "btc", "eth"];
+    ///     let quotes = iter(0..100).map(|n: u32| Quote {
+    ///         time: Timestamp::from_millis(n.into()),
+    ///         symbol: symbols[n as usize % 4],
+    ///         bid: 100 + u64::from(n),
+    ///         volume: 1,
+    ///     });
+    ///     let quotes = quotes.play(|quote| Some(quote.time));
+    ///
+    ///     let mut newest = std::pin::pin!(quotes.conflate_by_key(
+    ///         1_000,
+    ///         |quote| quote.symbol,
+    ///         |held, new| *held = Quote { volume: held.volume + new.volume, ..new },
+    ///     ));
+    ///     let (mut drawn, mut volume) = (Vec::new(), 0);
+    ///     while let Some(quote) = newest.next().await {
+    ///         timer(Duration::from_millis(10)).count().await;
+    ///         volume += quote.volume;
+    ///         drawn.push((quote.symbol, quote.bid));
+    ///     }
+    ///     // What was drawn at 0, 10 and 20 ms: both symbols have their turn, and nothing is old.
+    ///     assert_eq!(drawn[..3], [("btc", 100), ("btc", 110), ("eth", 119)]);
+    ///     assert_eq!(volume, 100);
+    ///
+    ///     let counts = newest.counts();
+    ///     assert_eq!(counts.accepted, counts.delivered + counts.replaced + counts.held as u64);
+    ///     assert_eq!((counts.accepted, counts.high_water), (100, 2));
+    /// });
+    /// ```
     #[doc(alias("conflate", "latest_by_key", "throttle_by_key"))]
     #[track_caller]
     pub fn conflate_by_key<Q, K, M>(
@@ -69,7 +122,7 @@ impl<S: Stage> Flow<S> {
 #[cfg(test)]
 mod tests {
     use crate::iter;
-    use crate::testing::items;
+    use crate::testing::*;
 
     #[test]
     fn keys_come_out_merged_in_the_order_in_which_they_first_changed() {
@@ -90,4 +143,28 @@ mod tests {
     fn a_capacity_of_zero_is_refused_where_it_was_written() {
         let _ = iter([1]).conflate_by_key(0, |x| *x, |held, new| *held = new);
     }
+
+    conformance!(conflate_by_key, |input| {
+        input.conflate_by_key(2, |x| x.value() % 3, |held, new| *held = new)
+    }, except [
+        Mixture: "what comes out depends on which items are there at once",
+        Invariance: "what comes out depends on which items are there at once",
+    ]);
+
+    specification!(
+        conflate_by_key,
+        |input| {
+            let lists = input.map(|x| vec![x]);
+            glances(lists.conflate_by_key(8, |list| list[0] % 3, |held, new| held.extend(new)))
+        },
+        // All of the key that changed first.
+        |input| at_glances(input, |held| {
+            let key = held[0] % 3;
+            held.extract_if(.., |x| *x % 3 == key).collect::<Vec<_>>()
+        })
+    );
+
+    marbles!(conflate_by_key, |input| {
+        input.conflate_by_key(2, |x: &char| x.to_ascii_lowercase(), |held, new| *held = new)
+    });
 }

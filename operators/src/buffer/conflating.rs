@@ -205,6 +205,8 @@ where
 mod tests {
     use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
+    use proptest::prelude::*;
+
     use super::*;
 
     type Quote = (char, u32);
@@ -236,6 +238,55 @@ mod tests {
         assert_eq!(store.offer(('a', 1)), Offer::Accepted);
         assert_eq!(store.take(), Some(('a', 2)));
         assert_eq!(store.offer(('b', 1)), Offer::Accepted);
+    }
+
+    #[test]
+    fn many_keys_come_and_go_and_what_they_add_up_to_stays() {
+        let mut store = ConflateBy::new(|q: &(u64, u64)| q.0, |held, new| held.1 += new.1)
+            .into_store(NonZeroUsize::new(1_000).unwrap(), Location::caller());
+        let (mut sum, mut draw) = (0, 1u64);
+        for n in 0..50_000 {
+            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(n);
+            while let Offer::Full(_) = store.offer((draw >> 53, n)) {
+                sum += store.take().map_or(0, |taken| taken.1);
+            }
+        }
+        assert!(store.counts().high_water == 1_000 && store.counts().add_up());
+        sum += std::iter::from_fn(|| store.take()).map(|taken| taken.1).sum::<u64>();
+        assert_eq!(sum, (0..50_000).sum());
+    }
+
+    proptest! {
+        /// Beside a list that is searched from end to end.
+        #[test]
+        fn keys_are_merged_and_leave_in_the_order_in_which_they_first_changed(
+            steps in prop::collection::vec(prop::option::weighted(0.7, 0u8..8), 0..200),
+            capacity in 1usize..6,
+        ) {
+            let mut store = ConflateBy::new(|q: &(u8, usize)| q.0, |held, new| held.1 += new.1)
+                .into_store(NonZeroUsize::new(capacity).unwrap(), Location::caller());
+            let mut list: Vec<(u8, usize)> = Vec::new();
+            for (n, step) in steps.into_iter().enumerate() {
+                let Some(key) = step else {
+                    let first = (!list.is_empty()).then(|| list.remove(0));
+                    prop_assert_eq!(store.take(), first);
+                    continue;
+                };
+                let held = list.len();
+                let expected = match list.iter_mut().find(|held| held.0 == key) {
+                    Some(held) => {
+                        held.1 += n;
+                        Offer::Accepted
+                    }
+                    None if held == capacity => Offer::Full((key, n)),
+                    None => {
+                        list.push((key, n));
+                        Offer::Accepted
+                    }
+                };
+                prop_assert_eq!(store.offer((key, n)), expected);
+            }
+        }
     }
 
     #[test]

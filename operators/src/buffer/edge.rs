@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::Budget;
-use crate::util::lock;
+use crate::sync::{Mutex, MutexGuard, lock};
 
 use super::{Counts, Offer, Overflowed, Store};
 
@@ -231,8 +231,8 @@ impl<T, S: Store<T>> Edge<T, S> {
         Some(room)
     }
 
-    /// How many items there is room for, once it is one at least; as
-    /// [`publish`](Self::publish).
+    /// How many items there is room for, once it is one at least; for a lossless store with one
+    /// producer a promise, as [`publish`](Self::publish) needs it.
     pub(crate) fn poll_room(
         &self,
         ticket: &mut Ticket,
@@ -247,7 +247,9 @@ impl<T, S: Store<T>> Edge<T, S> {
             state.wait(ticket, cx);
             return Poll::Pending;
         }
-        ticket.0 = None;
+        // It may not have waited to be woken.
+        let none = state.leave(ticket, true);
+        debug_assert!(none.is_none());
         Poll::Ready(Some(room))
     }
 

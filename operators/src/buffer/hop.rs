@@ -19,9 +19,9 @@ impl<S: Stage> Flow<S> {
     /// `capacity` items.
     ///
     /// ```text
-    /// task  a-b-c-d-------|
-    /// body  [a   ][b   ][c   ][d   ]
-    /// out   a-----b-----c-----d--|      hop(3, Overflow::Block)
+    /// in    a-b-c-d-------|
+    /// busy  [a   ][b   ][c   ][d   ]
+    /// out   a-----b-----c-----d-----|    hop(3, Overflow::Block)
     /// ```
     ///
     /// The task starts with the first poll, in the [`Ambient`] of that poll, and stops when the
@@ -267,6 +267,8 @@ impl<S: Stage, St: Store<S::Item>> Pump<S, St> {
                     Poll::Ready(Some(room)) => *this.room = room,
                     Poll::Ready(None) => return Poll::Ready(()),
                     Poll::Pending => {
+                        // Work in flight may hold what the consumer on the other side waits for.
+                        let _ = this.input.poll_progress(cx);
                         this.budget.rest();
                         return Poll::Pending;
                     }
@@ -314,6 +316,7 @@ impl<S: Stage, St: Store<S::Item>> Pump<S, St> {
                     Offered::Accepted => {}
                     Offered::Full(item) => {
                         *waiting = Some(item);
+                        let _ = this.input.poll_progress(cx);
                         this.budget.rest();
                         return Poll::Pending;
                     }
@@ -361,7 +364,7 @@ mod tests {
 
     use super::*;
     use crate::buffer::{ConflateBy, Fail, Overflow};
-    use crate::testing::{items, ms, timetable};
+    use crate::testing::*;
     use crate::util::lock;
     use crate::{Alarm, Virtual, iter};
 
@@ -592,5 +595,95 @@ mod tests {
     #[should_panic(expected = "hop: the capacity must not be zero, at operators/src/buffer/hop")]
     fn a_capacity_of_zero_is_refused_where_it_was_written() {
         let _ = iter([1]).hop(0, Overflow::Block);
+    }
+
+    conformance!(hop, |input| input.hop(16, Overflow::Block), except [
+        NoSnooze: "the input runs in a task of its own, which drives it",
+    ]);
+    conformance!(hop_drop_oldest, |input| input.hop(2, Overflow::DropOldest), except [
+        Invariance: "what comes out depends on which items are there at once",
+        NoSnooze: "the input runs in a task of its own, which drives it",
+    ]);
+    conformance!(hop_latest, |input| input.hop(3, Overflow::Latest), except [
+        Invariance: "what comes out depends on which items are there at once",
+        NoSnooze: "the input runs in a task of its own, which drives it",
+    ]);
+    conformance!(hop_conflating, |input| {
+        let newest = |held: &mut Tracked, new| *held = new;
+        input.hop(3, ConflateBy::new(|x: &Tracked| x.value() % 3, newest))
+    }, except [
+        Invariance: "what comes out depends on which items are there at once",
+        NoSnooze: "the input runs in a task of its own, which drives it",
+    ]);
+    conformance!(hop_fail, |input| input.hop(2, Fail), except [
+        Invariance: "what comes out depends on which items are there at once",
+        NoSnooze: "the input runs in a task of its own, which drives it",
+    ]);
+
+    marbles!(hop, |input| input.hop(3, Overflow::Block));
+
+    specification!(hop, at_any_pace, |input| input.hop(2, Overflow::Block), |input| input);
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use std::future::poll_fn;
+
+    use loom::future::block_on;
+    use loom::thread;
+
+    use super::*;
+    use crate::buffer::{Overflow, Ring};
+    use crate::sync::model;
+    use crate::{Stage, iter};
+
+    /// Both ends of a hop over the numbers below `n`.
+    fn hop(
+        n: u8,
+        capacity: usize,
+    ) -> (Pump<impl Stage<Item = u8>, Ring<u8>>, Outlet<u8, Ring<u8>>) {
+        let site = Location::caller();
+        let store = Overflow::Block.into_store(checked(capacity, "hop", site), site);
+        let (edge, outlet) = Edge::new(store);
+        let pump = Pump {
+            input: iter(0..n).into_stage(),
+            lossless: true,
+            edge,
+            batch: VecDeque::new(),
+            room: 0,
+            waiting: None,
+            ticket: Ticket::default(),
+            budget: Budget::new(),
+        };
+        (pump, outlet)
+    }
+
+    fn next(outlet: &mut Outlet<u8, Ring<u8>>) -> Option<u8> {
+        block_on(poll_fn(|cx| outlet.poll_item(cx)))
+    }
+
+    #[test]
+    fn every_item_and_the_end_arrive_whoever_waits_for_whom() {
+        for capacity in [1, 2] {
+            model(3, move || {
+                let (pump, mut outlet) = hop(3, capacity);
+                let task = thread::spawn(move || block_on(pump));
+                for expected in [Some(0), Some(1), Some(2), None] {
+                    assert_eq!(next(&mut outlet), expected);
+                }
+                task.join().unwrap();
+            });
+        }
+    }
+
+    #[test]
+    fn a_task_that_waits_for_room_ends_when_the_consumer_leaves() {
+        model(3, || {
+            let (pump, mut outlet) = hop(3, 1);
+            let task = thread::spawn(move || block_on(pump));
+            assert_eq!(next(&mut outlet), Some(0));
+            drop(outlet);
+            task.join().unwrap();
+        });
     }
 }

@@ -5,16 +5,20 @@
 
 mod buffer;
 mod conflate_by_key;
+mod conflate_with;
 mod conflating;
 mod edge;
 mod hop;
+mod latest;
 mod policy;
+mod prefetch;
 mod ring;
 mod store;
 
 use std::num::NonZeroUsize;
 
 pub use buffer::Buffer;
+pub use conflate_with::ConflateWith;
 pub use conflating::{ConflateBy, Conflating};
 pub(crate) use edge::{Edge, Offered, Outlet, Ticket};
 pub use hop::Hop;
