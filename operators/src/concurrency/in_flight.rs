@@ -10,7 +10,7 @@ use crate::wake_set::{Bits, WakeSet};
 
 /// The order in which results are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// As the futures were started.
     Started,
     /// As they became ready.
@@ -75,11 +75,9 @@ impl<Fut: Future> InFlight<Fut> {
     }
 
     /// Takes a future in; it is polled when the group is driven next. Only called when there is
-    /// room; without it the future is dropped.
-    pub(super) fn start(&mut self, future: Fut) {
-        let Some(slot) = self.free.pop_first() else {
-            return;
-        };
+    /// room; without it the future is dropped. Gives its slot.
+    pub(super) fn start(&mut self, future: Fut) -> Option<usize> {
+        let slot = self.free.pop_first()?;
         self.slots[slot].future.set(Some(future));
         self.woken.insert(slot);
         self.running += 1;
@@ -87,10 +85,16 @@ impl<Fut: Future> InFlight<Fut> {
         if self.order == Order::Started {
             self.line.push_back(slot);
         }
+        Some(slot)
     }
 
     /// Polls every future that was started or woken since the last time, once.
     pub(super) fn drive(&mut self) {
+        self.drive_with(|_| {});
+    }
+
+    /// [`drive`](Self::drive), and says which slots have got their result.
+    pub(super) fn drive_with(&mut self, mut ready: impl FnMut(usize)) {
         let Self { woken, wakes, .. } = self;
         wakes.take(|word, bits| woken.insert_word(word, bits));
         while let Some(index) = self.woken.pop_first() {
@@ -107,6 +111,7 @@ impl<Fut: Future> InFlight<Fut> {
                     self.line.push_back(index);
                 }
                 future.set(None);
+                ready(index);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use pin_project::pin_project;
 
 use super::in_flight::{InFlight, Order};
-use crate::{Bound, Flow, Outline, Site, Stage};
+use crate::{Bound, Budget, Flow, Node, Outline, Site, Stage};
 
 impl<S: Stage> Flow<S> {
     /// Runs `f(item)` for up to `limit` items at a time and emits the results in the order of the
@@ -16,9 +16,10 @@ impl<S: Stage> Flow<S> {
     ///
     /// ```text
     /// in       --a--b-c------|
-    /// a        --[    ]
-    /// b, c     -----[],[ ]
-    /// out      -------(ab)-c-|    map_async(3, f)
+    /// a        --[   ]
+    /// b        -----[]
+    /// c        -------[  ]
+    /// out      -------(ab)c--|    map_async(3, f)
     /// ```
     ///
     /// A result that is ready before its turn waits, and counts against `limit` until it is taken.
@@ -31,8 +32,8 @@ impl<S: Stage> Flow<S> {
     /// - **On error**: an error is an item here; a panic in `f` or in a future comes out of the
     ///   poll, and the flow has ended then.
     /// - **Holds** `limit` items, as futures and as results.
-    /// - **Cost**: two allocations for each of `limit` at construction, none for an item, no clock
-    ///   read; only futures that were woken are polled.
+    /// - **Cost**: two allocations for each of `limit` at construction, none for an item; a clock
+    ///   read in each turn and every 1,024 items; only futures that were woken are polled.
     ///
     /// # Panics
     ///
@@ -44,7 +45,7 @@ impl<S: Stage> Flow<S> {
     /// assert_eq!(looked_up.fold(0, |sum, x| sum + x).await, 60);
     /// # });
     /// ```
-    #[doc(alias("buffered", "map_par", "par_eval_map", "flat_map_sequential", "then"))]
+    #[doc(alias("buffered", "map_par", "par_eval_map", "flat_map_sequential"))]
     #[track_caller]
     pub fn map_async<F, Fut>(self, limit: usize, f: F) -> Flow<MapAsync<S, F, Fut>>
     where
@@ -55,15 +56,42 @@ impl<S: Stage> Flow<S> {
     }
 }
 
-/// The stage behind [`Flow::map_async`] and [`Flow::map_async_unordered`].
+/// Whether another future may start, beside the room that there is for it.
+pub trait Gate {
+    /// Asked before each start.
+    fn is_open(&self) -> bool;
+
+    /// Writes what it is into the outline.
+    fn describe(&self, node: &mut Node, most: usize);
+}
+
+/// The room alone decides.
+#[derive(Debug)]
+pub struct AlwaysOpen;
+
+impl Gate for AlwaysOpen {
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    fn describe(&self, node: &mut Node, most: usize) {
+        node.parameter("limit", most);
+    }
+}
+
+/// The stage behind [`Flow::map_async`], [`Flow::map_async_unordered`] and
+/// [`Flow::map_async_adaptive`].
 #[pin_project]
 #[derive(Debug)]
-pub struct MapAsync<S, F, Fut: Future> {
+pub struct MapAsync<S, F, Fut: Future, G = AlwaysOpen> {
     #[pin]
     input: S,
     ended: bool,
     f: F,
     in_flight: InFlight<Fut>,
+    gate: G,
+    /// One unit for each result: while there are some, that the input gives way does not show.
+    budget: Budget,
     name: &'static str,
     site: Site,
 }
@@ -75,7 +103,7 @@ where
     Fut: Future,
 {
     #[track_caller]
-    pub(super) fn new(
+    pub(crate) fn new(
         input: Flow<S>,
         limit: usize,
         f: F,
@@ -84,13 +112,35 @@ where
     ) -> Self {
         let site = Location::caller();
         assert!(limit > 0, "{name}: the limit must not be zero, at {site}");
+        Self::gated(input, limit, f, order, AlwaysOpen, name)
+    }
+}
+
+impl<S, F, Fut, G> MapAsync<S, F, Fut, G>
+where
+    S: Stage,
+    F: FnMut(S::Item) -> Fut,
+    Fut: Future,
+    G: Gate,
+{
+    #[track_caller]
+    pub(super) fn gated(
+        input: Flow<S>,
+        most: usize,
+        f: F,
+        order: Order,
+        gate: G,
+        name: &'static str,
+    ) -> Self {
         Self {
             input: input.into_stage(),
             ended: false,
             f,
-            in_flight: InFlight::new(limit, order),
+            in_flight: InFlight::new(most, order),
+            gate,
+            budget: Budget::new(),
             name,
-            site,
+            site: Location::caller(),
         }
     }
 
@@ -99,27 +149,40 @@ where
     fn drive(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         let mut waiting = false;
-        while !*this.ended && !waiting && this.in_flight.has_room() {
+        loop {
+            let may_start = this.in_flight.has_room() && this.gate.is_open();
+            if *this.ended || waiting || !may_start {
+                this.in_flight.drive();
+                // A future that became ready may have opened the gate.
+                if !*this.ended && !waiting && this.in_flight.has_room() && this.gate.is_open() {
+                    continue;
+                }
+                return if waiting { Poll::Pending } else { Poll::Ready(()) };
+            }
             match this.input.as_mut().poll_next(cx) {
                 Poll::Pending => waiting = true,
                 Poll::Ready(None) => *this.ended = true,
-                Poll::Ready(Some(item)) => this.in_flight.start((this.f)(item)),
+                Poll::Ready(Some(item)) => {
+                    this.in_flight.start((this.f)(item));
+                }
             }
         }
-        this.in_flight.drive();
-        if waiting { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
-impl<S, F, Fut> Stage for MapAsync<S, F, Fut>
+impl<S, F, Fut, G> Stage for MapAsync<S, F, Fut, G>
 where
     S: Stage,
     F: FnMut(S::Item) -> Fut,
     Fut: Future,
+    G: Gate,
 {
     type Item = Fut::Output;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Fut::Output>> {
+        if !self.as_mut().project().budget.spend(cx) {
+            return Poll::Pending;
+        }
         let driven = self.as_mut().drive(cx);
         let this = self.project();
         if let Some(result) = this.in_flight.take() {
@@ -132,6 +195,7 @@ where
             // No room: what is in flight above has to go on all the same.
             let _ = this.input.poll_progress(cx);
         }
+        this.budget.rest();
         this.in_flight.park(cx);
         Poll::Pending
     }
@@ -158,10 +222,9 @@ where
 
     fn describe(&self, outline: &mut Outline) {
         self.input.describe(outline);
-        outline
-            .stage(self.name, self.site)
-            .parameter("limit", self.in_flight.limit())
-            .holds(Bound::Items(self.in_flight.limit()));
+        let most = self.in_flight.limit();
+        let node = outline.stage(self.name, self.site).holds(Bound::Items(most));
+        self.gate.describe(node, most);
     }
 }
 
@@ -172,7 +235,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::testing::{items, ms, timeline, timetable};
+    use crate::testing::*;
     use crate::{Virtual, iter};
     use futures::FutureExt;
     use tokio::sync::{Mutex, Semaphore};
@@ -305,4 +368,54 @@ mod tests {
     fn a_limit_of_zero_is_refused_where_it_was_written() {
         let _ = iter([1]).map_async(0, async |x| x);
     }
+
+    conformance!(map_async, |input| {
+        input.map_async(2, async |x| {
+            sleep(u64::from(x.value() % 3)).await;
+            x
+        })
+    }, except [
+        NoAllocation: "the sleep in each future has a queue of its own",
+    ]);
+    conformance!(map_async_of_ready_futures, |input| input.map_async(4, async |x| x));
+
+    /// Gives the item back after some milliseconds.
+    async fn later<T>(millis: i64, item: T) -> T {
+        let mut alarm = crate::Alarm::new();
+        let due = alarm.now() + ms(millis as u64);
+        alarm.set(due);
+        std::future::poll_fn(|cx| alarm.poll(cx)).await;
+        item
+    }
+
+    marbles!(map_async, |input| {
+        input.map_async(3, |x| {
+            later(
+                if x == 'a' {
+                    5
+                } else if x == 'b' {
+                    2
+                } else {
+                    4
+                },
+                x,
+            )
+        })
+    });
+
+    specification!(
+        map_async,
+        |input| input.map_async(3, |x| later(1 + i64::from(x % 4), x)),
+        |input| {
+            let mut output: Vec<(i64, u8)> = Vec::new();
+            for (at, x) in input.events {
+                let before = |n: usize| output.len().checked_sub(n).map_or(0, |n| output[n].0);
+                // It starts when there is room, and comes out when it is its turn.
+                let start = at.max(before(3));
+                output.push((before(1).max(start + 1 + i64::from(x % 4)), x));
+            }
+            let end = output.last().map_or(input.end, |(at, _)| input.end.max(*at));
+            Timeline::new(output, end)
+        }
+    );
 }
