@@ -31,6 +31,9 @@ pub struct Backoff {
     jitter: f64,
     seed: u64,
     max_retries: Option<u64>,
+    max_elapsed: Option<Duration>,
+    /// As many retries within this time.
+    density: Option<(usize, Duration)>,
     min_uptime: Duration,
 }
 
@@ -55,6 +58,8 @@ impl Backoff {
             jitter: 0.0,
             seed: 0,
             max_retries: None,
+            max_elapsed: None,
+            density: None,
             min_uptime: cap.max(HEALTHY),
         }
     }
@@ -87,6 +92,20 @@ impl Backoff {
         self
     }
 
+    /// Allows a retry only if it begins at most this long after the first error in a row.
+    pub fn max_elapsed(mut self, time: Duration) -> Self {
+        self.max_elapsed = Some(time);
+        self
+    }
+
+    /// Allows this many retries within `time`, healthy attempts between them or not; 0 allows none.
+    ///
+    /// The instants of that many retries are remembered.
+    pub fn max_retries_within(mut self, retries: usize, time: Duration) -> Self {
+        self.density = Some((retries, time));
+        self
+    }
+
     /// An attempt is healthy if its error came at least this long after its first item: then the
     /// count of retries, and with it the wait, starts anew. `Duration::MAX` lets it never do so.
     pub fn reset_after(mut self, min_uptime: Duration) -> Self {
@@ -96,6 +115,14 @@ impl Backoff {
 
     pub(super) fn min_uptime(&self) -> Duration {
         self.min_uptime
+    }
+
+    pub(super) fn elapses(&self) -> Option<Duration> {
+        self.max_elapsed
+    }
+
+    pub(super) fn density(&self) -> Option<(usize, Duration)> {
+        self.density
     }
 
     /// The wait before retry `row` of those in a row, which is retry `drawn` of all. `None`: no
@@ -130,10 +157,16 @@ impl fmt::Display for Backoff {
         if self.jitter > 0.0 {
             write!(f, ", jitter {}", self.jitter)?;
         }
-        match self.max_retries {
-            Some(most) => write!(f, ", {most} retries"),
-            None => Ok(()),
+        if let Some(most) = self.max_retries {
+            write!(f, ", {most} retries")?;
         }
+        if let Some(time) = self.max_elapsed {
+            write!(f, ", for {time:?}")?;
+        }
+        if let Some((most, time)) = self.density {
+            write!(f, ", {most} retries in {time:?}")?;
+        }
+        Ok(())
     }
 }
 
@@ -168,6 +201,18 @@ mod tests {
         assert!(waits.iter().any(|wait| *wait > ms(90)));
         let other = Backoff::constant(ms(100)).jitter(0.5, 8);
         assert_ne!(other.wait(0, 0), backoff.wait(0, 0));
+    }
+
+    #[test]
+    fn it_prints_what_it_allows() {
+        let backoff = Backoff::constant(ms(1)).max_elapsed(ms(9)).max_retries_within(3, ms(5));
+        assert_eq!(backoff.to_string(), "1ms * 1, at most 1ms, for 9ms, 3 retries in 5ms");
+    }
+
+    #[test]
+    #[should_panic(expected = "the jitter must lie between 0 and 1, not 2")]
+    fn a_jitter_of_more_than_the_wait_is_refused() {
+        let _ = Backoff::constant(ms(1)).jitter(2.0, 0);
     }
 
     #[test]

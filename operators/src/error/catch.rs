@@ -13,20 +13,24 @@ impl<S: Stage<Item = Result<T, E>>, T, E> Flow<S> {
     /// Goes on with the flow that `fallback` makes of the first error.
     ///
     /// ```text
-    /// in        a-b-x
+    /// in        a-b-#
     /// fallback      --c--d|
-    /// out       a-b---c--d|    catch(|x| fallback)
+    /// out       a-b---c--d|    catch(|_| fallback)
     /// ```
     ///
     /// The input is dropped before `fallback` is called. Only errors of the input are caught: a
-    /// fallback that can fail itself has `Result`s as its items' type, one level further in.
+    /// fallback that can fail itself has `Result`s as its items' type, one level further in. A flow
+    /// that has begun cannot begin again: to go on with the input itself, as RxJS's selector can
+    /// with its second argument, make it with [`retry_when`](crate::error::retry_when) and put this
+    /// below it.
     ///
     /// - **Emits** the items of the input until its first error, then those of the fallback.
     /// - **Backpressures** when downstream does.
     /// - **Ends** when the input ends without an error, or the fallback ends.
     /// - **On error**: the first one goes to `fallback`; what the input had after it is lost. A
     ///   panic in `fallback` comes out of the poll; the flow has ended then.
-    /// - **Holds** what the fallback holds.
+    /// - **Holds** what the fallback holds: its outline stands in the place of the input's once it
+    ///   is made, and before that the bound is not known.
     /// - **Cost**: no allocation, no clock read.
     ///
     /// ```
@@ -163,19 +167,27 @@ where
     }
 
     fn describe(&self, outline: &mut Outline) {
-        match &self.state {
-            State::Input(input) => input.describe(outline),
-            State::Fallback(fallback) => fallback.describe(outline),
-            State::Neither => {}
-        }
-        outline.stage("catch", self.site).holds(Bound::Unknown);
+        let bound = match &self.state {
+            State::Input(input) => {
+                input.describe(outline);
+                // The fallback is not made.
+                Bound::Unknown
+            }
+            State::Fallback(fallback) => {
+                fallback.describe(outline);
+                Bound::Items(0)
+            }
+            State::Neither => Bound::Items(0),
+        };
+        outline.stage("catch", self.site).holds(bound);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{items, timeline, timetable};
-    use crate::{Flow, Stage, empty, iter};
+    use crate::testing::*;
+    use crate::testing::{Timeline, specification};
+    use crate::{Bound, Flow, Stage, Virtual, empty, iter};
     use futures::executor::block_on;
     use futures::{StreamExt, stream};
     use std::cell::Cell;
@@ -221,8 +233,37 @@ mod tests {
     }
 
     #[test]
+    fn the_outline_shows_the_fallback_once_it_is_made() {
+        let mut flow = iter([Err(0), Ok(1)]).catch(|n| iter(n..9).pairwise().map(|pair| pair.0));
+        assert_eq!(flow.outline().bound(), Bound::Unknown);
+        Virtual::new().run(flow.next());
+        assert_eq!(flow.outline().bound(), Bound::Items(1));
+    }
+
+    #[test]
     fn the_size_hint_promises_nothing_while_an_error_may_come() {
         let flow = iter([Err(3), Ok(1)]).catch(|n| iter(0..n));
         assert_eq!(flow.size_hint(), (0, None));
     }
+
+    fn checked(x: Tracked) -> Result<Tracked, Tracked> {
+        if x.value() == 7 { Err(x) } else { Ok(x) }
+    }
+
+    marbles!(catch, |input: Result<char, String>, fallback| input.catch(|_| fallback));
+
+    conformance!(catch, |input| input.map(checked).catch(|x| iter([x])), except [
+        DeclaredBound: "an inner flow holds what its author decided",
+    ]);
+
+    specification!(catch, |a: Result<u8, u8>, b| a.catch(|_| b), |a, b| {
+        let Some(failed) = a.events.iter().position(|(_, item)| item.is_err()) else {
+            return a.map(|item| item.unwrap());
+        };
+        let at = a.events[failed].0;
+        let before = a.events[..failed].iter().map(|(at, item)| (*at, item.unwrap()));
+        // What the fallback had before its turn has waited.
+        let after = b.events.iter().map(|(due, item)| (at.max(*due), *item));
+        Timeline::new(before.chain(after), at.max(b.end))
+    });
 }

@@ -1,9 +1,40 @@
 //! Operators for items that are `Result`s, and sources that start again.
 
+mod and_then;
+mod attempts;
 mod backoff;
 mod catch;
+mod catch_unwind;
+mod dead_letter;
+mod delay_errors;
+mod errors;
+mod map_ok;
+mod on_error_resume_next;
+mod recover;
+mod restart;
 mod retry;
+mod retry_when;
+mod skip_errors;
+mod try_map;
+mod try_via;
+mod waits;
+mod with_site;
 
+pub use and_then::AndThen;
+pub use attempts::Attempts;
 pub use backoff::Backoff;
 pub use catch::Catch;
-pub use retry::{Retry, retry};
+pub use catch_unwind::{CatchUnwind, Panicked};
+pub use dead_letter::DeadLetter;
+pub use delay_errors::{DelayErrors, Failures};
+pub use errors::{Errors, Oks, OnError};
+pub use map_ok::{MapErr, MapOk};
+pub use recover::{CompleteOnErr, Recover};
+pub use restart::restart;
+pub use retry::retry;
+pub use retry_when::{Decides, Decision, retry_when};
+pub use skip_errors::SkipErrors;
+pub use try_map::{TryFilterMap, TryMap};
+pub use try_via::{TryRegion, try_region};
+pub use waits::Waits;
+pub use with_site::{ErrorAt, WithSite};

@@ -1,34 +1,32 @@
 //! A flow that starts again after an error.
 
-use std::ops::ControlFlow;
 use std::panic::Location;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use pin_project::pin_project;
 
 use super::Backoff;
-use crate::{Alarm, Bound, Budget, Flow, Outline, Site, Stage, Timestamp};
+use super::attempts::Attempts;
+use super::waits::Waits;
+use crate::{Flow, Stage};
 
 /// Runs the flow that `factory` makes, and after an error another one.
 ///
 /// ```text
-/// 1st  a-b-x
-/// 2nd        --x
-/// 3rd                c-d|
-/// out  a-b-----------c-d|    retry(backoff, factory)
+/// first   a-b-#
+/// second        --c|
+/// out     a-b-----c|    retry(Backoff::constant(2 ms), factory)
 /// ```
 ///
 /// A flow that has begun cannot be started again, so this is a source: it calls `factory` at the
 /// first poll, and after each error once `backoff` has let enough time pass. The flow that failed
-/// is dropped before the wait. Items that are out are not undone.
+/// is dropped before the wait. Items that are out are not undone. To decide by the error, or to
+/// wait for something else than time, see [`retry_when`](super::retry_when); to start again after
+/// an end too, see [`restart`](super::restart).
 ///
 /// - **Emits** the items of each attempt, as `Ok`.
 /// - **Backpressures** when downstream does.
 /// - **Ends** when an attempt ends without an error, or after the last error.
 /// - **On error**: it starts again; the error after the last retry that `backoff` allows comes
 ///   out, and the flow has ended then. A panic in `factory` comes out of the poll.
-/// - **Holds** what the flow of an attempt holds.
+/// - **Holds** what the flow of an attempt holds, whose outline stands in this one while it runs.
 /// - **Cost**: no allocation; one clock read for the first item and one for the error of each
 ///   attempt, one timer operation for each wait.
 ///
@@ -43,207 +41,33 @@ use crate::{Alarm, Bound, Budget, Flow, Outline, Site, Stage, Timestamp};
 /// let sum = Virtual::new().run(flow.fold(0, |sum, item| sum + item.unwrap()));
 /// assert_eq!(sum, 1 + 2 + 3);
 /// ```
-#[doc(alias("retry_when", "retry_backoff", "with_backoff", "reconnect"))]
+#[doc(alias("retry_backoff", "with_backoff", "reconnect"))]
 #[track_caller]
-pub fn retry<F, S, T, E>(backoff: Backoff, factory: F) -> Flow<Retry<F, S>>
+pub fn retry<F, S, T, E>(backoff: Backoff, factory: F) -> Flow<Attempts<F, S, Waits<E>>>
 where
     F: FnMut() -> Flow<S>,
     S: Stage<Item = Result<T, E>>,
 {
-    Flow::from_stage(Retry {
-        attempt: None,
-        factory,
-        plan: Plan { backoff, row: 0, drawn: 0, up_since: None, alarm: Alarm::new() },
-        ended: false,
-        budget: Budget::new(),
-        site: Location::caller(),
-    })
-}
-
-/// The stage behind [`retry`].
-#[pin_project]
-#[derive(Debug)]
-pub struct Retry<F, S> {
-    /// `None` before the first attempt, between two, and after the last.
-    #[pin]
-    attempt: Option<Flow<S>>,
-    factory: F,
-    plan: Plan,
-    ended: bool,
-    /// Attempts that fail at once and are retried at once would never return.
-    budget: Budget,
-    site: Site,
-}
-
-#[derive(Debug)]
-struct Plan {
-    backoff: Backoff,
-    /// Retries since the last healthy attempt, and of all.
-    row: u64,
-    drawn: u64,
-    /// When the first item of the attempt came.
-    up_since: Option<Timestamp>,
-    /// Set from an error until the next attempt.
-    alarm: Alarm,
-}
-
-impl Plan {
-    fn item_came(&mut self) {
-        if self.up_since.is_none() {
-            self.up_since = Some(self.alarm.now());
-        }
-    }
-
-    /// Sets the alarm to the next attempt. `false`: there is none.
-    fn failed(&mut self) -> bool {
-        let now = self.alarm.now();
-        let healthy = |since| now - since >= self.backoff.min_uptime();
-        if self.up_since.take().is_some_and(healthy) {
-            self.row = 0;
-        }
-        let Some(wait) = self.backoff.wait(self.row, self.drawn) else {
-            return false;
-        };
-        self.row += 1;
-        self.drawn += 1;
-        self.alarm.set(now + wait);
-        true
-    }
-}
-
-impl<F: FnMut() -> Flow<S>, S> Retry<F, S> {
-    /// Ready with whether there is an attempt to poll; if not, the flow is over.
-    fn poll_attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
-        let mut this = self.project();
-        if *this.ended {
-            return Poll::Ready(false);
-        }
-        if this.attempt.is_none() {
-            if this.plan.alarm.deadline().is_some() {
-                ready!(this.plan.alarm.poll(cx));
-            }
-            if !this.budget.spend(cx) {
-                return Poll::Pending;
-            }
-            this.attempt.set(Some((this.factory)()));
-        }
-        Poll::Ready(true)
-    }
-
-    /// Drops the attempt that failed. Gives the error back if it was the last.
-    fn failed<E>(self: Pin<&mut Self>, error: E) -> Option<E> {
-        let mut this = self.project();
-        this.attempt.set(None);
-        *this.ended = !this.plan.failed();
-        this.ended.then_some(error)
-    }
-
-    fn end(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        this.attempt.set(None);
-        *this.ended = true;
-    }
-}
-
-/// Why the drain of an attempt broke.
-enum Break<B, E> {
-    Consumer(B),
-    Error(E),
-}
-
-impl<F, S, T, E> Stage for Retry<F, S>
-where
-    F: FnMut() -> Flow<S>,
-    S: Stage<Item = Result<T, E>>,
-{
-    type Item = Result<T, E>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        while ready!(self.as_mut().poll_attempt(cx)) {
-            let this = self.as_mut().project();
-            let (Some(attempt), plan) = (this.attempt.as_pin_mut(), this.plan) else {
-                break;
-            };
-            match ready!(Stage::poll_next(attempt, cx)) {
-                Some(Ok(item)) => {
-                    plan.item_came();
-                    return Poll::Ready(Some(Ok(item)));
-                }
-                Some(Err(error)) => {
-                    if let Some(last) = self.as_mut().failed(error) {
-                        return Poll::Ready(Some(Err(last)));
-                    }
-                }
-                None => self.as_mut().end(),
-            }
-        }
-        Poll::Ready(None)
-    }
-
-    fn poll_drain<B>(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        each: &mut impl FnMut(Self::Item) -> ControlFlow<B>,
-    ) -> Poll<ControlFlow<B>> {
-        while ready!(self.as_mut().poll_attempt(cx)) {
-            let this = self.as_mut().project();
-            let (Some(attempt), plan) = (this.attempt.as_pin_mut(), this.plan) else {
-                break;
-            };
-            let drained = attempt.poll_drain(cx, &mut |item| match item {
-                Ok(item) => {
-                    plan.item_came();
-                    each(Ok(item)).map_break(Break::Consumer)
-                }
-                Err(error) => ControlFlow::Break(Break::Error(error)),
-            });
-            match ready!(drained) {
-                ControlFlow::Break(Break::Consumer(value)) => {
-                    return Poll::Ready(ControlFlow::Break(value));
-                }
-                ControlFlow::Break(Break::Error(error)) => {
-                    if let Some(last) = self.as_mut().failed(error)
-                        && let broke @ ControlFlow::Break(_) = each(Err(last))
-                    {
-                        return Poll::Ready(broke);
-                    }
-                }
-                ControlFlow::Continue(()) => self.as_mut().end(),
-            }
-        }
-        Poll::Ready(ControlFlow::Continue(()))
-    }
-
-    fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match self.project().attempt.as_pin_mut() {
-            Some(attempt) => attempt.poll_progress(cx),
-            None => Poll::Ready(()),
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, if self.ended { Some(0) } else { None })
-    }
-
-    fn describe(&self, outline: &mut Outline) {
-        outline
-            .stage("retry", self.site)
-            .parameter("backoff", self.plan.backoff)
-            .holds(Bound::Unknown);
-    }
+    let plan = Waits::new("retry", backoff, false);
+    Flow::from_stage(Attempts::new(factory, plan, Location::caller()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Backoff, retry};
-    use crate::testing::{items, ms, timeline, timetable};
-    use crate::{Flow, Stage, iter};
+    use crate::testing::{
+        Timeline, Tracked, conformance, items, marbles, ms, specification, timeline, timetable,
+    };
+    use crate::{Clock, Flow, Stage, Virtual, iter};
     use futures::StreamExt;
     use futures::executor::block_on;
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
 
     /// A connection that brings an item after 1 ms and fails after `up` more.
     fn flaky(up: i64) -> Flow<impl Stage<Item = Result<char, char>>> {
-        let start = crate::Clock::current().now().as_millis();
+        let start = Clock::current().now().as_millis();
         timetable([(start + 1, Ok('a')), (start + 1 + up, Err('x'))], 0)
     }
 
@@ -253,6 +77,14 @@ mod tests {
         let expected =
             vec![(1, Ok('a')), (1 + 1 + 10 + 1, Ok('a')), (14 + 20 + 1, Ok('a')), (36, Err('x'))];
         assert_eq!(timeline(retry(backoff, || flaky(1))), (expected, 36));
+    }
+
+    #[test]
+    fn without_a_wait_the_next_attempt_begins_in_the_same_poll() {
+        let backoff = Backoff::constant(ms(0)).max_retries(2);
+        let mut flow = pin!(retry(backoff, || iter([Err::<u8, _>('x')])));
+        let poll = poll_fn(|cx| Poll::Ready(Stage::poll_next(flow.as_mut(), cx)));
+        assert_eq!(Virtual::new().run(poll), Poll::Ready(Some(Err('x'))));
     }
 
     #[test]
@@ -297,4 +129,76 @@ mod tests {
         let flow = retry(Backoff::constant(ms(1)).max_retries(0), || iter([Err::<(), _>('x')]));
         assert_eq!(items(flow), [Err('x')]);
     }
+
+    #[test]
+    fn no_retry_begins_when_the_time_since_the_first_error_is_over() {
+        let backoff = Backoff::constant(ms(10)).max_elapsed(ms(25));
+        // Errors at 1, 12 and 23: the retries begin at 11 and 22, and the next one would at 33.
+        let flow = retry(backoff, || flaky(0));
+        assert_eq!(timeline(flow).1, 23);
+    }
+
+    #[test]
+    fn the_wait_goes_on_while_downstream_is_busy() {
+        let mut runs = 0;
+        let flow = retry(Backoff::constant(ms(10)), || {
+            runs += 1;
+            iter([if runs == 1 { Err('x') } else { Ok(runs) }])
+        });
+        let mut flow = pin!(flow);
+        Virtual::new().run(async {
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(Stage::poll_next(flow.as_mut(), &mut cx).is_pending());
+            poll_fn(|cx| flow.as_mut().poll_progress(cx)).await;
+            assert_eq!(Clock::current().now().as_millis(), 10);
+            let item = Stage::poll_next(flow.as_mut(), &mut cx);
+            assert_eq!(item, Poll::Ready(Some(Ok(2))));
+        });
+    }
+
+    fn checked(x: Tracked) -> Result<Tracked, Tracked> {
+        if x.value() == 7 { Err(x) } else { Ok(x) }
+    }
+
+    conformance!(retry, |input| {
+        let mut first = Some(input.map(checked));
+        retry(Backoff::constant(ms(2)), move || match first.take() {
+            Some(flow) => flow.boxed_local(),
+            None => iter([]).boxed_local(),
+        })
+    }, except [
+        NoSnooze: "a flow is not started before its turn, nor driven",
+        DeclaredBound: "an inner flow holds what its author decided",
+    ]);
+
+    specification!(
+        retry,
+        |a: Result<u8, u8>, b: Result<u8, u8>| {
+            let mut attempts = [a, b].into_iter();
+            retry(Backoff::constant(ms(3)).max_retries(1), move || attempts.next().unwrap())
+        },
+        |a, b| {
+            let over = a.events.iter().position(|(_, item)| item.is_err());
+            let (len, end) = over.map_or((a.events.len(), a.end), |at| (at, a.events[at].0));
+            let mut all = Timeline::new(a.events[..len].iter().copied(), end);
+            if over.is_none() {
+                return all;
+            }
+            let since = end + 3;
+            for (at, item) in b.events {
+                all.events.push((since.max(at), item));
+                if item.is_err() {
+                    all.end = since.max(at);
+                    return all;
+                }
+            }
+            all.end = since.max(b.end);
+            all
+        },
+    );
+
+    marbles!(retry, |first: Result<char, String>, second: Result<char, String>| {
+        let mut attempts = [first, second].into_iter();
+        retry(Backoff::constant(ms(2)), move || attempts.next().unwrap())
+    });
 }
