@@ -2,8 +2,8 @@
 
 use std::panic::Location;
 
+use super::Branches;
 use super::route::{Branch, branches};
-use crate::buffer::checked;
 use crate::{Flow, Stage};
 
 impl<S: Stage> Flow<S> {
@@ -56,9 +56,9 @@ impl<S: Stage> Flow<S> {
         F: FnMut(&S::Item) -> bool,
     {
         let site = Location::caller();
-        let capacity = checked(capacity, "partition", site);
         let choose = move |item: &S::Item| usize::from(!predicate(item));
-        let mut both = branches("partition", self.into_stage(), 2, capacity, choose, site);
+        let mut both =
+            branches("partition", self.into_stage(), Branches::new(2, capacity), choose, site);
         let (Some(others), Some(matching)) = (both.pop(), both.pop()) else {
             unreachable!("two branches were asked for");
         };
@@ -68,6 +68,7 @@ impl<S: Stage> Flow<S> {
 
 #[cfg(test)]
 mod tests {
+    use crate::testing::*;
     use crate::{Virtual, iter};
 
     #[test]
@@ -85,4 +86,22 @@ mod tests {
     fn a_capacity_of_zero_is_refused_where_it_was_written() {
         let _ = iter([1]).partition(0, |x| *x > 0);
     }
+
+    conformance!(partition, |input| {
+        let (low, high) = input.partition(64, |x| x.value() < 3);
+        low.merge(high)
+    }, except [
+        Invariance: "which of the items that are ready at one instant comes first is not promised",
+    ]);
+
+    specification!(
+        partition,
+        |input| async move {
+            let (low, high) = input.partition(2, |x| *x < 5);
+            futures::join!(line(low), line(glances(high)))
+        },
+        |input| both(branched(input, |x| *x < 5, |x| *x >= 5))
+    );
+
+    marbles!(partition[match, others], |input: u32| input.partition(8, |x| x % 2 == 0));
 }

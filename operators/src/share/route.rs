@@ -1,5 +1,6 @@
 //! `route`: each item to one of several consumers.
 
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::panic::Location;
@@ -8,17 +9,17 @@ use std::task::{Context, Poll};
 
 use pin_project::pin_project;
 
-use super::{Board, Hub, Seat};
-use crate::buffer::{Counts, Offer, Overflow, Ring, Store, checked};
+use super::{Board, Branches, Dropped, Hub, Seat};
+use crate::buffer::{Counts, Offer, Overflow, Ring, Store};
 use crate::{Bound, Flow, Outline, Site, Stage};
 
 impl<S: Stage> Flow<S> {
     /// Splits the flow into `n` branches; `choose` says to which of them an item goes.
     ///
     /// ```text
-    /// in  --1-2-3-4|
-    /// [0] ----2---4|    route(2, 8, |x| x % 2)
-    /// [1] --1---3--|
+    /// in    --1-2-3-4|
+    /// zero  ----2---4|    route(2, 8, |x| x % 2)
+    /// one   --1---3--|
     /// ```
     ///
     /// Nothing runs before a branch is polled, and there is no task: whichever branch is polled
@@ -58,17 +59,51 @@ impl<S: Stage> Flow<S> {
         F: FnMut(&S::Item) -> usize,
     {
         let site = Location::caller();
-        let capacity = checked(capacity, "route", site);
-        assert!(n > 0, "route: the number of branches must not be zero, at {site}");
-        branches("route", self.into_stage(), n, capacity, choose, site)
+        branches("route", self.into_stage(), Branches::new(n, capacity), choose, site)
+    }
+
+    /// As [`route`](Self::route), with a capacity and a policy for each branch.
+    ///
+    /// ```text
+    /// in    --1-2-3-4|
+    /// zero  ----2---4|    route_with(Branches::new(2, 8), |x| x % 2)
+    /// one   --1---3--|
+    /// ```
+    ///
+    /// - **Emits** from each branch the items that were chosen for it, in order, as far as its
+    ///   policy keeps them.
+    /// - **Backpressures** when any branch that blocks is full; one that drops never stops the
+    ///   others.
+    /// - **Ends** as `route`; under [`Dropped::End`] all branches when one is dropped.
+    /// - **On error**: as `route`.
+    /// - **Holds** in each branch what its capacity says.
+    /// - **Cost**: as `route`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no branch, or a capacity is zero. In a poll, if `choose` gives the number of a
+    /// branch that does not exist.
+    ///
+    /// ```
+    /// # use aqueduct_operators::{Overflow, Virtual, iter, share::Branches};
+    /// let newest = Branches::new(1, 1).branch(0, 1, Overflow::Latest);
+    /// let mut flows = iter(0..9).route_with(newest, |_| 0);
+    /// assert_eq!(Virtual::new().run(flows.remove(0).last()), Some(8));
+    /// ```
+    #[doc(alias("split", "demux", "partition_hub", "divert_to"))]
+    #[track_caller]
+    pub fn route_with<F>(self, branches: Branches, choose: F) -> Vec<Flow<Branch<S, F>>>
+    where
+        F: FnMut(&S::Item) -> usize,
+    {
+        self::branches("route_with", self.into_stage(), branches, choose, Location::caller())
     }
 }
 
 pub(super) fn branches<S, F>(
     operator: &'static str,
     input: S,
-    n: usize,
-    capacity: NonZeroUsize,
+    branches: Branches,
     choose: F,
     site: Site,
 ) -> Vec<Flow<Branch<S, F>>>
@@ -76,20 +111,23 @@ where
     S: Stage,
     F: FnMut(&S::Item) -> usize,
 {
-    let input = Chosen { input, choose, n, site };
-    let rings = (0..n).map(|_| Some(Ring::new(Overflow::Block, capacity)));
-    let board = Queues { rings: rings.collect(), discarded: vec![Counts::default(); n], capacity };
+    let (edges, dropped) = branches.checked(operator, site);
+    let n = edges.len();
+    let input = Chosen { input, choose, n, operator, site };
+    let rings = edges.iter().map(|(capacity, policy)| Some(Ring::new(*policy, *capacity)));
+    let board = Queues { rings: rings.collect(), gone: vec![Counts::default(); n], dropped };
     let hub = Hub::new(input, board);
-    let branch = |index| {
+    let branch = |(index, (capacity, policy)): (usize, (NonZeroUsize, Overflow))| {
         Flow::from_stage(Branch {
             seat: hub.seat(|_| index),
             index,
             operator,
             capacity: capacity.get(),
+            policy,
             site,
         })
     };
-    (0..n).map(branch).collect()
+    edges.into_iter().enumerate().map(branch).collect()
 }
 
 /// The stage behind [`Flow::route`] and [`Flow::partition`].
@@ -99,6 +137,7 @@ pub struct Branch<S: Stage, F: FnMut(&S::Item) -> usize> {
     index: usize,
     operator: &'static str,
     capacity: usize,
+    policy: Overflow,
     site: Site,
 }
 
@@ -131,16 +170,19 @@ impl<S: Stage, F: FnMut(&S::Item) -> usize> Stage for Branch<S, F> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let held = |queues: &Queues<_>, seat| queues.counts(seat).held;
-        (self.seat.look(held), None)
+        let held = self.seat.look(|queues, seat| queues.counts(seat).held);
+        // Of a branch that drops, all but the last one may still give way.
+        let least = if self.policy == Overflow::Block { held } else { held.min(1) };
+        (least, None)
     }
 
     fn describe(&self, outline: &mut Outline) {
-        outline
-            .join(self.operator, self.site, [self.seat.hub().above()])
-            .parameter("branch", self.index)
-            .parameter("capacity", self.capacity)
-            .holds(Bound::Items(self.capacity));
+        let node = outline.join(self.operator, self.site, [self.seat.hub().above()]);
+        node.parameter("branch", self.index).parameter("capacity", self.capacity);
+        if self.policy != Overflow::Block {
+            node.parameter("policy", format_args!("{:?}", self.policy));
+        }
+        node.holds(Bound::Items(self.capacity));
     }
 }
 
@@ -152,22 +194,33 @@ struct Chosen<S, F> {
     input: S,
     choose: F,
     n: usize,
+    operator: &'static str,
     site: Site,
 }
 
-fn chosen<T>(choose: &mut impl FnMut(&T) -> usize, n: usize, site: Site, item: T) -> (usize, T) {
-    let branch = choose(&item);
-    assert!(branch < n, "route: there is no branch {branch} among {n}, at {site}");
-    (branch, item)
+impl<S: Stage, F: FnMut(&S::Item) -> usize> Chosen<S, F> {
+    /// The input, and what adds the branch to an item.
+    #[expect(clippy::type_complexity, reason = "the input and a closure")]
+    fn parts(
+        self: Pin<&mut Self>,
+    ) -> (Pin<&mut S>, impl FnMut(S::Item) -> (usize, S::Item) + use<'_, S, F>) {
+        let this = self.project();
+        let (choose, n, operator, site) = (this.choose, *this.n, *this.operator, *this.site);
+        let chosen = move |item| {
+            let branch = choose(&item);
+            assert!(branch < n, "{operator}: there is no branch {branch} among {n}, at {site}");
+            (branch, item)
+        };
+        (this.input, chosen)
+    }
 }
 
 impl<S: Stage, F: FnMut(&S::Item) -> usize> Stage for Chosen<S, F> {
     type Item = (usize, S::Item);
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.project();
-        let polled = this.input.poll_next(cx);
-        polled.map(|item| item.map(|item| chosen(this.choose, *this.n, this.site, item)))
+        let (input, chosen) = self.parts();
+        input.poll_next(cx).map(|item| item.map(chosen))
     }
 
     fn poll_drain<B>(
@@ -175,9 +228,8 @@ impl<S: Stage, F: FnMut(&S::Item) -> usize> Stage for Chosen<S, F> {
         cx: &mut Context<'_>,
         each: &mut impl FnMut(Self::Item) -> ControlFlow<B>,
     ) -> Poll<ControlFlow<B>> {
-        let this = self.project();
-        let choose = this.choose;
-        this.input.poll_drain(cx, &mut |item| each(chosen(choose, *this.n, this.site, item)))
+        let (input, mut chosen) = self.parts();
+        input.poll_drain(cx, &mut |item| each(chosen(item)))
     }
 
     fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -194,56 +246,62 @@ impl<S: Stage, F: FnMut(&S::Item) -> usize> Stage for Chosen<S, F> {
 pub(crate) struct Queues<T> {
     rings: Vec<Option<Ring<T>>>,
     /// What became of the items of the branches that were dropped.
-    discarded: Vec<Counts>,
-    capacity: NonZeroUsize,
+    gone: Vec<Counts>,
+    dropped: Dropped,
 }
 
 impl<T> Queues<T> {
     fn counts(&self, branch: usize) -> Counts {
         match self.rings.get(branch) {
             Some(Some(ring)) => ring.counts(),
-            _ => self.discarded.get(branch).copied().unwrap_or_default(),
+            _ => self.gone.get(branch).copied().unwrap_or_default(),
         }
     }
 }
 
 impl<T> Board<(usize, T)> for Queues<T> {
     type Out = T;
+    type Waste = T;
 
-    fn take(&mut self, seat: usize) -> Option<T> {
+    fn take(&mut self, seat: usize, _: &mut Vec<T>) -> Option<T> {
         self.rings[seat].as_mut()?.take()
     }
 
     fn room(&self) -> usize {
-        let fullest = self.rings.iter().flatten().map(Store::len).max();
-        self.capacity.get() - fullest.unwrap_or(0)
+        let blocking = self.rings.iter().flatten().filter(|ring| ring.is_lossless());
+        blocking.map(|ring| ring.capacity().get() - ring.len()).min().unwrap_or(usize::MAX)
     }
 
-    fn put(&mut self, (branch, item): (usize, T)) {
+    fn put(&mut self, (branch, item): (usize, T), waste: &mut Vec<T>) {
         match &mut self.rings[branch] {
             Some(ring) => {
                 let offered = ring.offer(item);
-                // There is room in every ring, or no item would have been taken.
+                // There is room in every ring that blocks, or no item would have been taken.
                 debug_assert!(matches!(offered, Offer::Accepted));
             }
             None => {
-                self.discarded[branch].accepted += 1;
-                self.discarded[branch].discarded += 1;
+                self.gone[branch].accepted += 1;
+                self.gone[branch].discarded += 1;
+                waste.push(item);
             }
         }
     }
 
-    fn leave(&mut self, seat: usize) -> bool {
+    fn leave(&mut self, seat: usize, waste: &mut Vec<T>) -> bool {
         if let Some(mut ring) = self.rings[seat].take() {
-            ring.discard();
-            self.discarded[seat] = ring.counts();
+            let (counts, mut left) = (ring.counts(), VecDeque::new());
+            ring.take_all(&mut left);
+            self.gone[seat] = Counts { held: 0, ..counts };
+            self.gone[seat].discarded += left.len() as u64;
+            waste.extend(left);
         }
-        self.rings.iter().any(Option::is_some)
+        self.dropped == Dropped::Discard && self.rings.iter().any(Option::is_some)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::merge;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Arc;
 
@@ -251,7 +309,7 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::*;
-    use crate::testing::{items, timetable};
+    use crate::testing::*;
     use crate::{Virtual, iter};
 
     fn try_next<S: Stage + Unpin>(flow: &mut Flow<S>) -> Poll<Option<S::Item>> {
@@ -348,6 +406,32 @@ mod tests {
     }
 
     #[test]
+    fn a_branch_that_drops_stops_nobody_and_counts_what_it_lost() {
+        let config = Branches::new(2, 4).branch(1, 2, Overflow::DropOldest);
+        let mut branches = iter(0..20).route_with(config, |x| x % 2);
+        let odd = branches.pop().unwrap();
+        assert_eq!(items(branches.pop().unwrap()).len(), 10);
+        assert_eq!((odd.counts().dropped_oldest, odd.counts().add_up()), (8, true));
+        assert_eq!(items(odd), [17, 19]);
+    }
+
+    #[test]
+    fn where_a_dropped_branch_is_the_end_the_others_get_what_is_held_for_them() {
+        let mut branches =
+            iter(0..20).route_with(Branches::new(2, 4).dropped(Dropped::End), |x| x % 2);
+        let (odd, mut even) = (branches.pop().unwrap(), branches.pop().unwrap());
+        assert_eq!(try_next(&mut even), Poll::Ready(Some(0)));
+        drop(even);
+        assert_eq!(items(odd), [1, 3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "route_with: the capacity must not be zero, at operators/src/share")]
+    fn a_branch_without_capacity_is_refused_where_it_was_written() {
+        let _ = iter([1]).route_with(Branches::new(2, 1).branch(1, 0, Overflow::Latest), |x| *x);
+    }
+
+    #[test]
     fn the_outline_shows_the_branch_below_the_input() {
         let branches = iter([1]).map(|x| x).route(2, 8, |x| *x);
         let text = branches[1].outline().to_string();
@@ -360,4 +444,39 @@ mod tests {
     fn no_branch_at_all_is_refused_where_it_was_written() {
         let _ = iter([1]).route(0, 1, |x| *x);
     }
+
+    conformance!(route, |input| merge(input.route(3, 64, |x| x.value() as usize % 3)), except [
+        Invariance: "which of the items that are ready at one instant comes first is not promised",
+    ]);
+
+    specification!(
+        route,
+        |input| async move {
+            let (even, odd) = two(input.route(2, 2, |x| usize::from(x % 2)));
+            futures::join!(line(even), line(glances(odd)))
+        },
+        |input| both(branched(input, |x| x % 2 == 0, |x| x % 2 == 1))
+    );
+    specification!(
+        route_with,
+        |input| async move {
+            let config = Branches::new(2, 64).branch(1, 2, Overflow::DropOldest);
+            let (even, odd) = two(input.route_with(config, |x| usize::from(x % 2)));
+            futures::join!(line(even), line(glances(odd)))
+        },
+        |input| {
+            let even = input.clone().flat_map(|_, x| (x % 2 == 0).then_some(x));
+            let odd = input.flat_map(|_, x| (x % 2 == 1).then_some(x));
+            let newest = |held: &mut Vec<u8>| {
+                held.drain(..held.len().saturating_sub(2));
+                held.remove(0)
+            };
+            both((even, at_glances(odd, newest)))
+        }
+    );
+
+    marbles!(route[zero, one], |input: usize| input.route(2, 8, |x| x % 2));
+    marbles!(route_with[zero, one], |input: usize| {
+        input.route_with(Branches::new(2, 8), |x| x % 2)
+    });
 }

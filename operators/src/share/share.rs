@@ -1,17 +1,11 @@
 //! `share`: every consumer gets every item.
 
-use std::collections::VecDeque;
-use std::num::NonZeroUsize;
 use std::panic::Location;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use slab::Slab;
-
-use super::{Board, Hub, Seat};
+use super::keeper::tend;
+use super::{Share, Shared, Slow};
 use crate::buffer::checked;
-use crate::{Bound, Flow, Outline, Site, Stage};
+use crate::{Flow, Stage};
 
 impl<S: Stage> Flow<S> {
     /// Gives every item to each of several consumers; the slowest one sets the pace.
@@ -59,7 +53,7 @@ impl<S: Stage> Flow<S> {
     {
         let site = Location::caller();
         let capacity = checked(capacity, "share", site);
-        Shared::new(self.into_stage(), "share", capacity, false, site)
+        Shared::new(self.into_stage(), "share", Share::of(capacity, Slow::Block), None, site)
     }
 
     /// As [`share`](Self::share), but a consumer that is more than `capacity` items behind skips
@@ -100,170 +94,56 @@ impl<S: Stage> Flow<S> {
     {
         let site = Location::caller();
         let capacity = checked(capacity, "share_lagging", site);
-        Shared::new(self.into_stage(), "share_lagging", capacity, true, site)
-    }
-}
-
-/// A flow that several consumers [`subscribe`](Self::subscribe) to: see [`Flow::share`]. Clones
-/// stand for the same flow.
-#[derive(Debug)]
-#[must_use = "a shared flow does nothing until a subscription is polled"]
-pub struct Shared<S: Stage> {
-    hub: Arc<Hub<S, Cursors<S::Item>>>,
-    operator: &'static str,
-    capacity: NonZeroUsize,
-    site: Site,
-}
-
-impl<S: Stage> Clone for Shared<S> {
-    fn clone(&self) -> Self {
-        Self { hub: self.hub.clone(), ..*self }
-    }
-}
-
-impl<S: Stage<Item: Clone>> Shared<S> {
-    fn new(
-        input: S,
-        operator: &'static str,
-        capacity: NonZeroUsize,
-        lagging: bool,
-        site: Site,
-    ) -> Self {
-        let board =
-            Cursors { items: VecDeque::new(), first: 0, capacity, lagging, seats: Slab::new() };
-        Self { hub: Hub::new(input, board), operator, capacity, site }
-    }
-}
-
-impl<S: Stage<Item: Clone>> Shared<S> {
-    /// A consumer that gets every item that is taken from now on.
-    pub fn subscribe(&self) -> Flow<Subscription<S>> {
-        Flow::from_stage(Subscription { seat: self.hub.seat(Cursors::join), shared: self.clone() })
-    }
-}
-
-/// The stage behind [`Shared::subscribe`].
-#[derive(Debug)]
-pub struct Subscription<S: Stage<Item: Clone>> {
-    seat: Seat<S, Cursors<S::Item>>,
-    shared: Shared<S>,
-}
-
-// The input lies pinned in the hub.
-impl<S: Stage<Item: Clone>> Unpin for Subscription<S> {}
-
-impl<S: Stage<Item: Clone>> Flow<Subscription<S>> {
-    /// How many items this consumer was too slow for, so far.
-    pub fn lagged(&self) -> u64 {
-        self.stage().seat.look(Cursors::lagged)
-    }
-}
-
-impl<S: Stage<Item: Clone>> Stage for Subscription<S> {
-    type Item = S::Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        self.seat.poll_next(cx)
+        Shared::new(self.into_stage(), "share_lagging", Share::of(capacity, Slow::Lag), None, site)
     }
 
-    fn poll_progress(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.seat.poll_progress(cx)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        // What is held for this consumer can only be lost if it may lag, and then to newer items.
-        (self.seat.look(Cursors::behind), None)
-    }
-
-    fn describe(&self, outline: &mut Outline) {
-        outline
-            .join(self.shared.operator, self.shared.site, [self.seat.hub().above()])
-            .parameter("capacity", self.shared.capacity)
-            .holds(Bound::Items(self.shared.capacity.get()));
-    }
-}
-
-/// One ring of items, and how far each consumer has come.
-#[derive(Debug)]
-pub(crate) struct Cursors<T> {
-    items: VecDeque<T>,
-    /// The number of the first item, counted from the beginning.
-    first: u64,
-    capacity: NonZeroUsize,
-    lagging: bool,
-    seats: Slab<Cursor>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Cursor {
-    /// The number of the item that comes next; at least `first`, unless the consumer lags.
-    next: u64,
-    lagged: u64,
-}
-
-impl<T> Cursors<T> {
-    fn join(&mut self) -> usize {
-        let next = self.first + self.items.len() as u64;
-        self.seats.insert(Cursor { next, lagged: 0 })
-    }
-
-    fn lagged(&self, seat: usize) -> u64 {
-        let cursor = self.seats[seat];
-        cursor.lagged + self.first.saturating_sub(cursor.next)
-    }
-
-    fn behind(&self, seat: usize) -> usize {
-        let next = self.seats[seat].next.max(self.first);
-        self.items.len() - (next - self.first) as usize
-    }
-}
-
-impl<T: Clone> Board<T> for Cursors<T> {
-    type Out = T;
-
-    fn take(&mut self, seat: usize) -> Option<T> {
-        let first = self.first;
-        let cursor = &mut self.seats[seat];
-        cursor.lagged += first.saturating_sub(cursor.next);
-        cursor.next = cursor.next.max(first);
-        let place = (cursor.next - first) as usize;
-        let mut others = self.seats.iter().filter(|(other, _)| *other != seat);
-        let item = if place == 0 && others.all(|(_, cursor)| cursor.next > first) {
-            let item = self.items.pop_front()?;
-            self.first += 1;
-            item
-        } else {
-            self.items.get(place)?.clone()
-        };
-        self.seats[seat].next += 1;
-        Some(item)
-    }
-
-    fn room(&self) -> usize {
-        // Who may lag makes room, one item at a time: no more than the capacity is held.
-        let least = usize::from(self.lagging);
-        least.max(self.capacity.get() - self.items.len())
-    }
-
-    fn put(&mut self, item: T) {
-        if self.items.len() >= self.capacity.get() {
-            self.items.pop_front();
-            self.first += 1;
-        }
-        self.items.push_back(item);
-    }
-
-    fn leave(&mut self, seat: usize) -> bool {
-        self.seats.remove(seat);
-        let Some(slowest) = self.seats.iter().map(|(_, cursor)| cursor.next).min() else {
-            self.first += self.items.len() as u64;
-            self.items.clear();
-            return false;
-        };
-        while self.first < slowest && self.items.pop_front().is_some() {
-            self.first += 1;
-        }
-        true
+    /// As [`share`](Self::share), with everything that can be said about it.
+    ///
+    /// ```text
+    /// in      --a-b-c-----d-|
+    /// first   --a-b-c-----d-|
+    /// second          (bc)d-|    subscribed at 8, with .replay(2)
+    /// ```
+    ///
+    /// Where something is to happen while no consumer is polled (a reset after a grace period or at
+    /// a signal, an input that goes on without consumers), a task of its own sees to it. It starts
+    /// with the first poll, in the [`Ambient`](crate::Ambient) of that poll, and is woken only
+    /// when consumers come and go.
+    ///
+    /// - **Emits** to each consumer what newcomers get ([`replay`](Share::replay)) and every item
+    ///   that is taken after it subscribed, as far as it keeps up or blocks.
+    /// - **Backpressures** when a consumer that blocks is `capacity` items behind, before
+    ///   the [`start`](Share::start), and without a consumer as
+    ///   [`no_consumers`](Share::no_consumers) says.
+    /// - **Ends** when the input has ended and what is held is out; when the share is reset, only
+    ///   for those who subscribe later. [`Shared::state`] tells.
+    /// - **On error**: an error is an item here, unless [`on_error`](Share::on_error) says that it
+    ///   ends the flow. A panic in the input is its end, after it has come out of the poll of one
+    ///   consumer.
+    /// - **Holds** `capacity` items for all consumers together; more if more are to be replayed
+    ///   or kept for the first consumer.
+    /// - **Cost**: as `share`; with a [`replay`](Share::replay) the last consumer clones too, with
+    ///   [`replay_for`](Share::replay_for) the clock is read once an item.
+    ///
+    /// # Panics
+    ///
+    /// If a task is needed, at the first poll outside a tokio runtime and a run under virtual time.
+    ///
+    /// ```
+    /// # use aqueduct_operators::{Virtual, iter, share::Share};
+    /// let shared = iter([1, 2, 3]).share_with(Share::new(16).replay(2));
+    /// assert_eq!(Virtual::new().run(shared.subscribe().count()), 3);
+    /// assert_eq!(Virtual::new().run(shared.subscribe().count()), 2);
+    /// ```
+    #[doc(alias("share_replay", "replay", "cache", "share_in", "ref_count", "auto_connect"))]
+    #[track_caller]
+    pub fn share_with(self, config: Share<S::Item>) -> Shared<S>
+    where
+        S: Send + 'static,
+        S::Item: Clone + Send + 'static,
+    {
+        let site = Location::caller();
+        Shared::new(self.into_stage(), "share_with", config, Some(tend), site)
     }
 }
 
@@ -276,9 +156,29 @@ mod tests {
     use futures_util::future::join_all;
     use proptest::prelude::*;
 
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll};
+
     use super::*;
-    use crate::testing::{items, ms, timetable};
+    use crate::testing::{
+        Timeline, after, at_glances, both, branched, conformance, glances, items, line, ms,
+        specification, timetable,
+    };
     use crate::{Alarm, Ambient, Clock, Virtual, iter};
+
+    crate::marbles!(share[first], |input| input.share(16).subscribe());
+    crate::marbles!(share_lagging[fast], |input| input.share_lagging(2).subscribe());
+    crate::marbles!(share_with[first], |input| {
+        input.share_with(Share::new(8).replay(2)).subscribe()
+    });
+    crate::conformance!(share_with_replay, |input| {
+        input.share_with(Share::new(4).replay(2)).subscribe()
+    });
+    crate::conformance!(share_with_grace, |input| {
+        let grace = crate::share::Reset::After(ms(3));
+        input.share_with(Share::new(4).on_idle(grace)).subscribe()
+    });
 
     fn try_next<S: Stage + Unpin>(flow: &mut Flow<S>) -> Poll<Option<S::Item>> {
         Stage::poll_next(Pin::new(flow), &mut Context::from_waker(noop_waker_ref()))
@@ -486,4 +386,64 @@ mod tests {
     fn a_capacity_of_zero_is_refused_where_it_was_written() {
         let _ = iter([1]).share(0);
     }
+
+    // To one consumer it is nothing at all.
+    specification!(share_with_one, at_any_pace, |input| input.share(2).subscribe(), |input| input);
+    specification!(
+        share,
+        |input| async move {
+            let shared = input.share(2);
+            let (quick, slow) = (shared.subscribe(), shared.subscribe());
+            futures::join!(line(quick), line(glances(slow)))
+        },
+        |input| both(branched(input, |_| true, |_| true))
+    );
+    specification!(
+        share_lagging,
+        |input| async move {
+            let shared = input.share_lagging(2);
+            let (quick, slow) = (shared.subscribe(), shared.subscribe());
+            futures::join!(line(quick), line(glances(slow)))
+        },
+        |input| {
+            let newest = |held: &mut Vec<u8>| {
+                held.drain(..held.len().saturating_sub(2));
+                held.remove(0)
+            };
+            both((input.clone(), at_glances(input, newest)))
+        }
+    );
+    specification!(
+        share_with,
+        |input| async move {
+            let shared = input.share_with(Share::new(64).replay(2));
+            let early = shared.subscribe();
+            let late = async {
+                after(4, ()).await;
+                after_half().await;
+                line(shared.subscribe()).await
+            };
+            futures::join!(line(early), late)
+        },
+        |input| {
+            let missed = input.events.iter().filter(|(at, _)| *at <= 4).count();
+            let events = input.events[missed.saturating_sub(2)..].iter();
+            let late = Timeline::new(events.map(|(at, x)| (4.max(*at), *x)), input.end.max(4));
+            both((input, late))
+        }
+    );
+
+    /// Until everything else of this millisecond has happened.
+    async fn after_half() {
+        let mut alarm = Alarm::new();
+        alarm.set(Clock::current().now() + crate::testing::HALF);
+        std::future::poll_fn(|cx| alarm.poll(cx)).await;
+    }
+
+    conformance!(share, |input| input.share(2).subscribe());
+    conformance!(share_lagging, |input| input.share_lagging(2).subscribe());
+    conformance!(share_of_two, |input| {
+        let shared = input.share(2);
+        shared.subscribe().zip(shared.subscribe())
+    });
 }
