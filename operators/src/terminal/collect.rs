@@ -12,8 +12,9 @@ impl<S: Stage> Flow<S> {
     /// Runs the flow and gathers its items: in a vector, a map, a string, anything that extends.
     ///
     /// ```text
-    /// in   --a--b----c--|
-    /// out  -------------([a,b,c]|)
+    /// in     --a--b----c--|
+    /// out    -------------(x|)    collect()
+    /// where  x = [a, b, c]
     /// ```
     ///
     /// For a flow that may be long, put [`take`](Self::take) before it: that is the bound which
@@ -71,8 +72,8 @@ impl<S: Stage, C: Extend<S::Item>> Future for Collect<S, C> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use crate::Virtual;
-    use crate::testing::timetable;
+    use crate::testing::{Timeline, conformance, marbles, specification, timetable};
+    use crate::{Virtual, from_future};
 
     #[test]
     fn anything_that_extends_gathers_the_items() {
@@ -82,4 +83,18 @@ mod tests {
         let text: String = Virtual::new().run(flow().map(|(c, _)| c).collect());
         assert_eq!(text, "ab");
     }
+
+    marbles!(collect, |input| input.collect::<Vec<_>>());
+
+    specification!(collect, |input| input.collect::<Vec<_>>(), |input| Timeline::new(
+        [(input.end, input.clone().items())],
+        input.end
+    ));
+
+    conformance!(collect, |input| {
+        from_future(input.collect::<Vec<_>>())
+    }, except [
+        NoSnooze: "a future does not begin before it is polled",
+        DeclaredBound: "every item is held, and a future has no outline to say so",
+    ]);
 }

@@ -57,8 +57,8 @@ impl<S: Stage> Future for Count<S> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::timetable;
-    use crate::{Virtual, empty};
+    use crate::testing::{Timeline, conformance, marbles, specification, timetable};
+    use crate::{Virtual, empty, from_future};
 
     #[test]
     fn items_are_counted_over_all_polls() {
@@ -66,4 +66,16 @@ mod tests {
         assert_eq!(Virtual::new().run(flow.count()), 3);
         assert_eq!(Virtual::new().run(empty::<u8>().count()), 0);
     }
+
+    marbles!(count, |input| input.count());
+
+    specification!(count, |input| input.count(), |input| {
+        Timeline::new([(input.end, input.events.len() as u64)], input.end)
+    });
+
+    conformance!(count, |input| {
+        from_future(input.count())
+    }, except [
+        NoSnooze: "a future does not begin before it is polled",
+    ]);
 }

@@ -12,8 +12,9 @@ impl<S: Stage> Flow<S> {
     /// Runs the flow to its end and discards the items.
     ///
     /// ```text
-    /// in   --a--b----c--|
-    /// out  -------------()|
+    /// in     --a--b----c--|
+    /// out    -------------(x|)    drain()
+    /// where  x = ()
     /// ```
     ///
     /// - **Emits** nothing; the future is ready when the input ends.
@@ -55,8 +56,8 @@ impl<S: Stage> Future for Drain<S> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::timetable;
-    use crate::{Clock, Virtual};
+    use crate::testing::{Timeline, conformance, marbles, specification, timetable};
+    use crate::{Clock, Virtual, from_future};
 
     #[test]
     fn it_runs_to_the_end_of_the_flow() {
@@ -66,4 +67,16 @@ mod tests {
         });
         assert_eq!(end, 6);
     }
+
+    marbles!(drain, |input| input.drain());
+
+    specification!(drain, |input| input.drain(), |input| {
+        Timeline::new([(input.end, ())], input.end)
+    });
+
+    conformance!(drain, |input| {
+        from_future(input.drain())
+    }, except [
+        NoSnooze: "a future does not begin before it is polled",
+    ]);
 }

@@ -12,8 +12,10 @@ impl<S: Stage> Flow<S> {
     /// Runs the flow until its first item.
     ///
     /// ```text
-    /// in   --a--
-    /// out  --(Some(a)|)
+    /// in     --a----
+    /// sub    ^-!
+    /// out    --(x|)     first()
+    /// where  x = Some(a)
     /// ```
     ///
     /// To take an item and keep the flow, see [`next`](Self::next).
@@ -67,8 +69,8 @@ mod tests {
     use std::pin::pin;
     use std::rc::Rc;
 
-    use crate::testing::timetable;
-    use crate::{Clock, Virtual, iter};
+    use crate::testing::{Timeline, conformance, marbles, specification, timetable};
+    use crate::{Clock, Virtual, from_future, iter};
 
     #[test]
     fn the_first_item_ends_the_run() {
@@ -92,4 +94,18 @@ mod tests {
         let item = Virtual::new().run(poll_fn(|cx| first.as_mut().poll(cx)));
         assert_eq!((item, watch.strong_count()), (Some(1), 0));
     }
+
+    marbles!(first, |input| input.first());
+
+    specification!(first, |input| input.first(), |input| {
+        let first = input.events.first();
+        let (at, item) = first.map_or((input.end, None), |(at, item)| (*at, Some(*item)));
+        Timeline::new([(at, item)], at)
+    });
+
+    conformance!(first, |input| {
+        from_future(input.first())
+    }, except [
+        NoSnooze: "a future does not begin before it is polled",
+    ]);
 }

@@ -88,8 +88,10 @@ mod tests {
     use std::task::{Context, Waker};
 
     use super::*;
-    use crate::testing::timetable;
-    use crate::{Virtual, empty, iter};
+    use crate::testing::*;
+    use crate::{Virtual, empty, from_future, iter};
+
+    marbles!(fold, |input: u32| input.fold(0, |sum, x| sum + x));
 
     #[test]
     fn the_value_grows_from_poll_to_poll_in_the_order_of_the_items() {
@@ -115,4 +117,15 @@ mod tests {
         }
         assert_eq!(Rc::strong_count(&item), 1);
     }
+
+    specification!(fold, |input| input.fold(0, u8::wrapping_add), |input| {
+        let end = input.end;
+        Timeline::new([(end, input.items().into_iter().fold(0, u8::wrapping_add))], end)
+    });
+
+    conformance!(fold, |input| {
+        from_future(input.fold(0, |sum, x| sum + x.value()))
+    }, except [
+        NoSnooze: "a future does not begin before it is polled",
+    ]);
 }

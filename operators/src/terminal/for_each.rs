@@ -12,8 +12,10 @@ impl<S: Stage> Flow<S> {
     /// Runs the flow and calls `body` with each item.
     ///
     /// ```text
-    /// in    --a--b----c--|
-    /// body    a  b    c
+    /// in     --a--b----c--|
+    /// body     a  b    c
+    /// out    -------------(x|)    for_each(body)
+    /// where  x = ()
     /// ```
     ///
     /// The body runs on the event loop and must not block; one that waits belongs in
@@ -63,8 +65,8 @@ impl<S: Stage, F: FnMut(S::Item)> Future for ForEach<S, F> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::timetable;
-    use crate::{Clock, Virtual};
+    use crate::testing::{Timeline, conformance, marbles, specification, timetable};
+    use crate::{Clock, Virtual, from_future};
 
     #[test]
     fn the_body_runs_for_each_item_when_it_comes() {
@@ -74,4 +76,16 @@ mod tests {
         Virtual::new().run(run);
         assert_eq!(log, [(1, 'a'), (4, 'b')]);
     }
+
+    marbles!(for_each, |input| input.for_each(|_| {}));
+
+    specification!(for_each, |input| input.for_each(|_| {}), |input| {
+        Timeline::new([(input.end, ())], input.end)
+    });
+
+    conformance!(for_each, |input| {
+        from_future(input.for_each(|x| _ = x.value()))
+    }, except [
+        NoSnooze: "a future does not begin before it is polled",
+    ]);
 }

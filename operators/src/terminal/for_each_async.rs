@@ -6,14 +6,17 @@ use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
 
+use super::bodies::Bodies;
 use crate::{Flow, Stage};
 
 impl<S: Stage> Flow<S> {
     /// Runs the flow and awaits `body` for each item, one item after the other.
     ///
     /// ```text
-    /// in    --a-b-----|
-    /// body  --[a ][b ]
+    /// in     --a-b---|
+    /// body   --[ ][ ]
+    /// out    --------(x|)    for_each_async(body)
+    /// where  x = ()
     /// ```
     ///
     /// While a body is pending, work in flight above it goes on: futures of a `map_async` are
@@ -40,7 +43,7 @@ impl<S: Stage> Flow<S> {
         F: FnMut(S::Item) -> Fut,
         Fut: Future<Output = ()>,
     {
-        ForEachAsync { flow: self, body, running: None }
+        ForEachAsync { bodies: Bodies::new(self, body) }
     }
 }
 
@@ -50,10 +53,7 @@ impl<S: Stage> Flow<S> {
 #[must_use = "a flow does nothing until it is polled"]
 pub struct ForEachAsync<S, F, Fut> {
     #[pin]
-    flow: Flow<S>,
-    body: F,
-    #[pin]
-    running: Option<Fut>,
+    bodies: Bodies<S, F, Fut>,
 }
 
 impl<S, F, Fut> Future for ForEachAsync<S, F, Fut>
@@ -65,21 +65,9 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        loop {
-            if let Some(running) = this.running.as_mut().as_pin_mut() {
-                if running.poll(cx).is_pending() {
-                    // Both register the waker; only the body decides when to go on.
-                    let _ = this.flow.as_mut().poll_progress(cx);
-                    return Poll::Pending;
-                }
-                this.running.set(None);
-            }
-            match ready!(Stage::poll_next(this.flow.as_mut(), cx)) {
-                Some(item) => this.running.set(Some((this.body)(item))),
-                None => return Poll::Ready(()),
-            }
-        }
+        let mut bodies = self.project().bodies;
+        while let Some(()) = ready!(bodies.as_mut().poll_body(cx)) {}
+        Poll::Ready(())
     }
 }
 
@@ -87,8 +75,8 @@ where
 mod tests {
     use std::cell::{Cell, RefCell};
 
-    use crate::testing::{ms, timetable};
-    use crate::{Clock, Overflow, Virtual, iter};
+    use crate::testing::{Timeline, conformance, marbles, ms, specification, timetable};
+    use crate::{Clock, Overflow, Virtual, from_future, iter};
 
     async fn sleep(millis: u64) {
         iter([()]).delay(ms(millis), 1).count().await;
@@ -140,4 +128,22 @@ mod tests {
         }));
         assert_eq!(seen.take(), "ac");
     }
+
+    marbles!(for_each_async, |input| input.for_each_async(|_| async { sleep(3).await }));
+
+    specification!(
+        for_each_async,
+        |input| input.for_each_async(|_| async { sleep(3).await }),
+        |input| {
+            let free = input.events.iter().fold(0, |free: i64, (at, _)| free.max(*at) + 3);
+            let end = input.end.max(free);
+            Timeline::new([(end, ())], end)
+        }
+    );
+
+    conformance!(for_each_async, |input| {
+        from_future(input.for_each_async(async |x| sleep(u64::from(x.value() % 3)).await))
+    }, except [
+        NoSnooze: "a future does not begin before it is polled",
+    ]);
 }

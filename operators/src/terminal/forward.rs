@@ -14,8 +14,10 @@ impl<S: Stage> Flow<S> {
     /// Runs the flow into a [`futures::Sink`](Sink), and closes the sink at the end.
     ///
     /// ```text
-    /// in    --a-b-----c----|
-    /// sink  --a---b---c----close
+    /// in     --a-b-----c----|
+    /// sink   --a-b-----c----|
+    /// out    ---------------(x|)    forward(sink)
+    /// where  x = Ok(())
     /// ```
     ///
     /// The sink is flushed whenever the flow has nothing ready. While the sink is not ready, work
@@ -152,8 +154,8 @@ mod tests {
     use futures::executor::block_on;
 
     use super::*;
-    use crate::testing::{ms, timetable};
-    use crate::{Alarm, Clock, Virtual, iter};
+    use crate::testing::{Timeline, conformance, marbles, ms, specification, timetable};
+    use crate::{Alarm, Clock, Virtual, from_future, iter};
 
     type Polled = Poll<Result<(), Infallible>>;
 
@@ -277,4 +279,16 @@ mod tests {
         assert!(result.unwrap_err().is_disconnected());
         assert_eq!(Rc::strong_count(&item), 1);
     }
+
+    marbles!(forward, |input| input.forward(Vec::new()));
+
+    specification!(forward, |input| input.forward(Vec::new()), |input| {
+        Timeline::new([(input.end, Ok(()))], input.end)
+    });
+
+    conformance!(forward, |input| {
+        from_future(input.forward(futures::sink::drain()))
+    }, except [
+        NoSnooze: "a future does not begin before it is polled",
+    ]);
 }

@@ -12,8 +12,9 @@ impl<S: Stage> Flow<S> {
     /// Runs the flow to its end and keeps the last item.
     ///
     /// ```text
-    /// in   --a--b----c--|
-    /// out  -------------(Some(c)|)
+    /// in     --a--b----c--|
+    /// out    -------------(x|)    last()
+    /// where  x = Some(c)
     /// ```
     ///
     /// - **Emits** the last item when the input ends, or `None` if it was empty.
@@ -57,8 +58,8 @@ impl<S: Stage> Future for Last<S> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::timetable;
-    use crate::{Virtual, iter};
+    use crate::testing::{Timeline, conformance, marbles, specification, timetable};
+    use crate::{Virtual, from_future, iter};
 
     #[test]
     fn the_last_item_is_that_before_the_end_even_when_it_came_in_another_poll() {
@@ -70,4 +71,17 @@ mod tests {
     fn an_empty_flow_has_no_last_item() {
         assert_eq!(Virtual::new().run(iter([0; 0]).last()), None);
     }
+
+    marbles!(last, |input| input.last());
+
+    specification!(last, |input| input.last(), |input| {
+        let last = input.events.last().map(|(_, item)| *item);
+        Timeline::new([(input.end, last)], input.end)
+    });
+
+    conformance!(last, |input| {
+        from_future(input.last())
+    }, except [
+        NoSnooze: "a future does not begin before it is polled",
+    ]);
 }

@@ -13,10 +13,9 @@ impl<S: Stage> Flow<S> {
     /// The next item; `None` when the flow has ended, and ever after.
     ///
     /// ```text
-    /// in    --a-----b--|
-    /// next  --a        |
-    /// next          b  |
-    /// next             None
+    /// in     --a-----b--|
+    /// out    --(x|)          next()
+    /// where  x = Some(a)
     /// ```
     ///
     /// It borrows the flow and keeps nothing of its own: dropping the future, as a `select!`
@@ -24,7 +23,8 @@ impl<S: Stage> Flow<S> {
     /// it is `futures::StreamExt::next` that gives its items.
     ///
     /// Between two calls nothing drives the flow. Where the loop around it awaits other things,
-    /// [`for_each_async`](Self::for_each_async) keeps work in flight moving.
+    /// [`drive_during`](Self::drive_during) or [`for_each_async`](Self::for_each_async) keeps work
+    /// in flight moving.
     ///
     /// - **Emits** the next item.
     /// - **Backpressures** between calls: nothing is asked for then.
@@ -84,8 +84,8 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Waker};
 
-    use crate::testing::timetable;
-    use crate::{Virtual, iter};
+    use crate::testing::{Timeline, conformance, marbles, specification, timetable};
+    use crate::{Virtual, from_future, iter};
 
     #[test]
     fn the_flow_goes_on_where_the_last_call_left_it_and_stays_ended() {
@@ -107,4 +107,21 @@ mod tests {
             assert_eq!(flow.next().await, Some('a'));
         });
     }
+
+    marbles!(next, |input| async move { pin!(input).next().await });
+
+    specification!(next, |input| async move { pin!(input).next().await }, |input| {
+        let first = input.events.first();
+        let (at, item) = first.map_or((input.end, None), |(at, item)| (*at, Some(*item)));
+        Timeline::new([(at, item)], at)
+    });
+
+    conformance!(next, |input| {
+        from_future(async move {
+            let mut input = input;
+            input.next().await
+        })
+    }, except [
+        NoSnooze: "a future does not begin before it is polled",
+    ]);
 }
