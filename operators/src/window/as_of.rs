@@ -41,9 +41,12 @@ impl<S: Stage<Item = Timed<L>>, L> Flow<S> {
     /// Pairs each item with the last one of `right` as of its time.
     ///
     /// ```text
-    /// in     --a1-----b4--------|
-    /// right  ----x0-y3-----z5---|
-    /// out    -------(ax)---(by)-|    as_of(right, AsOf::backward())
+    /// in     --a-----b--------|
+    /// time     1     4
+    /// right  ----x--y-----z---|
+    /// time       0  3     5
+    /// out    -------p-----q---|    as_of(right, AsOf::backward()).values()
+    /// where  p = (a, Some(x)), q = (b, Some(y))
     /// ```
     ///
     /// An item waits until the right side has come past its time, by an item or by a watermark, so
@@ -245,7 +248,7 @@ where
 mod tests {
     use super::*;
     use crate::iter;
-    use crate::testing::{items, timeline, timetable};
+    use crate::testing::*;
 
     fn time(s: &i64) -> Timestamp {
         Timestamp::from_secs(*s)
@@ -296,5 +299,72 @@ mod tests {
             let pairs: Vec<_> = timeline(joined).0.into_iter().map(|(_, pair)| pair).collect();
             assert_eq!(pairs, [(2, Some(1)), (4, Some(4)), (6, Some(5))]);
         }
+    }
+
+    fn value_as_time(x: &Tracked) -> Timestamp {
+        Timestamp::from_millis(i64::from(x.value()))
+    }
+
+    conformance!(as_of, |a, b| {
+        let right = b.event_time(value_as_time, ms(0));
+        a.event_time(value_as_time, ms(0)).as_of(right, AsOf::backward())
+    });
+
+    marbles!(as_of, |input: Timed<char>, right: Timed<char>| {
+        input.as_of(right, AsOf::backward()).values()
+    });
+
+    /// The join of items at most 9 ms apart, and at least `apart` ms.
+    fn joined(
+        left: Timeline<i64>,
+        right: Timeline<i64>,
+        apart: i64,
+    ) -> Timeline<(i64, Option<i64>)> {
+        let (left, right) = (sums(left), sums(right));
+        let mut output = Timeline::new([], 0);
+        for (at, time) in left.events {
+            let newest = time - apart;
+            // Known when the right side has come past it.
+            let past = right.events.iter().find(|(_, other)| *other > newest);
+            let known = past.map_or(right.end, |(at, _)| *at);
+            let found = right.events.iter().rfind(|(_, other)| *other <= newest);
+            let found = found.map(|(_, other)| *other).filter(|other| time - other <= 9);
+            output.end = output.end.max(at).max(known);
+            output.events.push((output.end, (time, found)));
+        }
+        output.end = output.end.max(left.end);
+        output
+    }
+
+    specification!(
+        as_of,
+        |left: i64, right: i64| {
+            let right = right.scan(0, |sum, x| sum + x).event_time(millis, Duration::ZERO);
+            let left = left.scan(0, |sum, x| sum + x).event_time(millis, Duration::ZERO);
+            left.as_of(right, AsOf::backward().within(ms(9))).values()
+        },
+        |left, right| joined(left, right, 0)
+    );
+    specification!(
+        as_of_strict,
+        |left: i64, right: i64| {
+            let right = right.scan(0, |sum, x| sum + x).event_time(millis, Duration::ZERO);
+            let left = left.scan(0, |sum, x| sum + x).event_time(millis, Duration::ZERO);
+            left.as_of(right, AsOf::backward().strict().within(ms(9))).values()
+        },
+        |left, right| joined(left, right, 1)
+    );
+
+    fn millis(x: &i64) -> Timestamp {
+        Timestamp::from_millis(*x)
+    }
+
+    /// Times that never go back.
+    fn sums(line: Timeline<i64>) -> Timeline<i64> {
+        let mut sum = 0;
+        line.map(|x| {
+            sum += x;
+            sum
+        })
     }
 }

@@ -15,8 +15,9 @@ impl<S: Stage> Flow<S> {
     /// Takes each item's event time from the item, and tells downstream how far time has come.
     ///
     /// ```text
-    /// in   --a1----c3-b2----|
-    /// out  --(a1W0)(c3W2)b2-|    event_time(|x| x.time, 1)
+    /// in    --1----3---2-|
+    /// out   --(1W)-(3W)2-|    event_time(|x| x.time, 1)
+    /// time    1 0  3 2 2
     /// ```
     ///
     /// The watermark follows the latest time seen at a distance of `disorder`: an item may come
@@ -143,7 +144,7 @@ impl<S: Stage, F: FnMut(&S::Item) -> Timestamp> Stage for EventTime<S, F> {
 mod tests {
     use super::*;
     use crate::iter;
-    use crate::testing::items;
+    use crate::testing::*;
 
     #[test]
     fn the_watermark_follows_the_latest_time_and_never_goes_back() {
@@ -167,4 +168,27 @@ mod tests {
         let next = Stage::poll_next(times, &mut cx);
         assert_eq!(next, Poll::Ready(Some(Timed::Watermark(Timestamp::from_secs(3)))));
     }
+
+    fn value_as_time(x: &Tracked) -> Timestamp {
+        Timestamp::from_millis(i64::from(x.value()))
+    }
+
+    conformance!(event_time, |input| input.event_time(value_as_time, ms(1)));
+
+    marbles!(event_time, |input: i64| input.event_time(|x| Timestamp::from_millis(*x), ms(1)));
+
+    specification!(
+        event_time,
+        at_any_pace,
+        |input: i64| input.event_time(|x| Timestamp::from_millis(*x), ms(1)),
+        |input| {
+            let mut latest = None;
+            input.flat_map(|_, x| {
+                let moved = latest.is_none_or(|latest| latest < x);
+                latest = latest.max(Some(x));
+                let mark = moved.then_some(Timed::Watermark(Timestamp::from_millis(x - 1)));
+                [Timed::Item(Timestamp::from_millis(x), x)].into_iter().chain(mark)
+            })
+        }
+    );
 }

@@ -32,8 +32,10 @@ impl<S: Stage<Item = Timed<T>>, T> Flow<S> {
     /// aggregates each.
     ///
     /// ```text
-    /// in   --a1W1--b2W2----c7W7--|
-    /// out  ----------------(ab)--(c|)    tumbling(5, agg)
+    /// in    --a---b--(cW)--d---W--|
+    /// time    1   2   7 6  8   12
+    /// out   ---------x---------y--|    tumbling(5, all).values()
+    /// where  x = [a, b], y = [c, d]
     /// ```
     ///
     /// A window closes when the watermark reaches its end. Windows come out by start; one
@@ -222,7 +224,8 @@ where
 mod tests {
     use super::*;
     use crate::iter;
-    use crate::testing::items;
+    use crate::testing::*;
+    use std::collections::BTreeMap;
 
     struct All;
 
@@ -282,4 +285,85 @@ mod tests {
         let timed = iter([1]).event_time(|s| Timestamp::from_secs(*s), Duration::ZERO);
         let _ = timed.tumbling(Duration::ZERO, All);
     }
+
+    fn value_as_time(x: &Tracked) -> Timestamp {
+        Timestamp::from_millis(i64::from(x.value()))
+    }
+
+    struct SumOfValues;
+
+    impl Aggregate<Tracked> for SumOfValues {
+        type State = u32;
+        type Output = u32;
+
+        fn init(&self) -> u32 {
+            0
+        }
+
+        fn add(&self, sum: &mut u32, x: &Tracked) {
+            *sum += x.value();
+        }
+
+        fn finish(&self, sum: u32) -> u32 {
+            sum
+        }
+    }
+
+    conformance!(tumbling, |input| {
+        input.event_time(value_as_time, ms(1)).tumbling(ms(3), SumOfValues)
+    });
+
+    struct Letters;
+
+    impl Aggregate<char> for Letters {
+        type State = Vec<char>;
+        type Output = Vec<char>;
+
+        fn init(&self) -> Vec<char> {
+            Vec::new()
+        }
+
+        fn add(&self, all: &mut Vec<char>, item: &char) {
+            all.push(*item);
+        }
+
+        fn finish(&self, all: Vec<char>) -> Vec<char> {
+            all
+        }
+    }
+
+    marbles!(tumbling, |input: Timed<char>| {
+        input.tumbling(ms(5), Letters).values().map(|window| window.value)
+    });
+
+    specification!(
+        tumbling,
+        |input: i64| {
+            let timed = input.event_time(|x| Timestamp::from_millis(*x), ms(2));
+            let windows = timed.tumbling(ms(5), All).values();
+            windows.map(|w| (w.start.as_millis(), w.value, w.late, w.complete))
+        },
+        |input| -> Timeline<_> {
+            let (mut output, mut late) = (Timeline::new([], input.end), 0);
+            let mut open: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+            let mut latest = i64::MIN;
+            let end = (input.end, None);
+            for (at, x) in input.events.into_iter().map(|(at, x)| (at, Some(x))).chain([end]) {
+                // Up to two milliseconds after a later one an item is not late.
+                match x {
+                    Some(x) if x / 5 * 5 + 5 <= latest.saturating_sub(2) => late += 1,
+                    Some(x) => open.entry(x / 5 * 5).or_default().push(x),
+                    None => {}
+                }
+                latest = latest.max(x.unwrap_or(i64::MIN));
+                let closed = |start: &i64| x.is_none() || start + 5 <= latest - 2;
+                while let Some(first) = open.first_entry().filter(|first| closed(first.key())) {
+                    let (start, items) = first.remove_entry();
+                    let complete = start + 5 <= latest;
+                    output.events.push((at, (start, items, std::mem::take(&mut late), complete)));
+                }
+            }
+            output
+        }
+    );
 }

@@ -14,8 +14,9 @@ impl<S: Stage<Item = Timed<T>>, T> Flow<S> {
     /// The items without their times, and without the watermarks between them.
     ///
     /// ```text
-    /// in   --(a1W1)--(b2W2)--|
-    /// out  --a-------b-------|    values()
+    /// in    --(aW)--(bW)--|
+    /// time    1 2   3 4
+    /// out   --a-----b-----|    values()
     /// ```
     ///
     /// - **Emits** each item in the same poll.
@@ -89,7 +90,7 @@ impl<S: Stage<Item = Timed<T>>, T> Stage for Values<S> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::every_way;
+    use crate::testing::*;
     use crate::{Timed, Timestamp, iter};
 
     #[test]
@@ -104,4 +105,28 @@ mod tests {
         ];
         assert_eq!(every_way(|| iter(elements).values()), ['a', 'b', 'c']);
     }
+
+    fn value_as_time(x: &Tracked) -> Timestamp {
+        Timestamp::from_millis(i64::from(x.value()))
+    }
+
+    conformance!(values, |input| input.event_time(value_as_time, ms(1)).values());
+
+    marbles!(values, |input: Timed<char>| input.values());
+
+    specification!(
+        values,
+        at_any_pace,
+        |input| {
+            let time = |x: u8| Timestamp::from_millis(x.into());
+            input
+                .map(
+                    move |x| {
+                        if x % 2 == 0 { Timed::Watermark(time(x)) } else { Timed::Item(time(x), x) }
+                    },
+                )
+                .values()
+        },
+        |input| input.flat_map(|_, x| (x % 2 == 1).then_some(x))
+    );
 }
