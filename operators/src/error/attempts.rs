@@ -232,3 +232,28 @@ impl<F, S: fmt::Debug, P: fmt::Debug> fmt::Debug for Attempts<F, S, P> {
             .finish_non_exhaustive()
     }
 }
+
+/// What comes of two attempts, the second of which begins `wait` milliseconds after the first has
+/// failed: the specification of everything that tries again once.
+#[cfg(test)]
+pub(super) fn one_retry<T: Copy, E: Copy>(
+    first: &crate::testing::Timeline<Result<T, E>>,
+    second: &crate::testing::Timeline<Result<T, E>>,
+    wait: i64,
+) -> crate::testing::Timeline<Result<T, E>> {
+    let Some(failed) = first.events.iter().position(|(_, item)| item.is_err()) else {
+        return first.clone();
+    };
+    let since = first.events[failed].0 + wait;
+    let mut all = first.clone();
+    all.events.truncate(failed);
+    all.end = since.max(second.end);
+    for (at, item) in &second.events {
+        all.events.push((since.max(*at), *item));
+        if item.is_err() {
+            all.end = since.max(*at);
+            break;
+        }
+    }
+    all
+}

@@ -54,9 +54,10 @@ where
 
 #[cfg(test)]
 mod tests {
+    use super::super::attempts::one_retry;
     use super::{Backoff, retry};
     use crate::testing::{
-        Timeline, Tracked, conformance, items, marbles, ms, specification, timeline, timetable,
+        Tracked, conformance, items, marbles, ms, specification, timeline, timetable,
     };
     use crate::{Clock, Flow, Stage, Virtual, iter};
     use futures::StreamExt;
@@ -177,24 +178,7 @@ mod tests {
             let mut attempts = [a, b].into_iter();
             retry(Backoff::constant(ms(3)).max_retries(1), move || attempts.next().unwrap())
         },
-        |a, b| {
-            let over = a.events.iter().position(|(_, item)| item.is_err());
-            let (len, end) = over.map_or((a.events.len(), a.end), |at| (at, a.events[at].0));
-            let mut all = Timeline::new(a.events[..len].iter().copied(), end);
-            if over.is_none() {
-                return all;
-            }
-            let since = end + 3;
-            for (at, item) in b.events {
-                all.events.push((since.max(at), item));
-                if item.is_err() {
-                    all.end = since.max(at);
-                    return all;
-                }
-            }
-            all.end = since.max(b.end);
-            all
-        },
+        |a, b| one_retry(&a, &b, 3),
     );
 
     marbles!(retry, |first: Result<char, String>, second: Result<char, String>| {

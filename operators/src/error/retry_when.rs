@@ -156,11 +156,12 @@ impl<D, Fut, E> fmt::Debug for Decides<D, Fut, E> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::attempts::one_retry;
     use std::cell::RefCell;
 
     use super::{Decision, retry_when};
     use crate::testing::{
-        Timeline, Tracked, conformance, items, marbles, ms, specification, timeline, timetable,
+        Tracked, conformance, items, marbles, ms, specification, timeline, timetable,
     };
     use crate::{Clock, Flow, Stage, iter};
 
@@ -259,24 +260,7 @@ mod tests {
             };
             retry_when(decide, move || attempts.next().unwrap())
         },
-        |a, b| {
-            let over = a.events.iter().position(|(_, item)| item.is_err());
-            let (len, end) = over.map_or((a.events.len(), a.end), |at| (at, a.events[at].0));
-            let mut all = Timeline::new(a.events[..len].iter().copied(), end);
-            if over.is_none() {
-                return all;
-            }
-            let since = end + 3;
-            for (at, item) in b.events {
-                all.events.push((since.max(at), item));
-                if item.is_err() {
-                    all.end = since.max(at);
-                    return all;
-                }
-            }
-            all.end = since.max(b.end);
-            all
-        },
+        |a, b| one_retry(&a, &b, 3),
     );
 
     marbles!(retry_when, |first: Result<char, String>, second: Result<char, String>| {

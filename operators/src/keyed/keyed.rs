@@ -127,7 +127,7 @@ impl<S: Stage> Flow<S> {
     /// ```
     #[doc(alias("group_by", "state_by_key", "map_with_state_by_key", "partition_by"))]
     #[track_caller]
-    #[allow(clippy::type_complexity, reason = "four closures have four types")]
+    #[expect(clippy::type_complexity, reason = "four closures have four types")]
     pub fn keyed<K, V, T, KeyOf, Open, Step, Close>(
         self,
         limits: KeyLimits,

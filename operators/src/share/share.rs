@@ -125,6 +125,8 @@ impl<S: Stage> Flow<S> {
     /// - **Cost**: as `share`; with a [`replay`](Share::replay) the last consumer clones too, with
     ///   [`replay_for`](Share::replay_for) the clock is read once an item.
     ///
+    /// Items are cloned while the share is locked: a `Clone` of theirs must not use this share.
+    ///
     /// # Panics
     ///
     /// If a task is needed, at the first poll outside a tokio runtime and a run under virtual time.

@@ -333,7 +333,7 @@ fn a_diagram_without_the_row_or_the_input_says_so() {
 /// in    -a---|
 /// late  -(aa)|
 /// ```
-#[allow(dead_code)]
+#[expect(dead_code, reason = "read, not called")]
 #[doc(alias = "a long", alias = "attribute")]
 fn doubled<S>(_: S) {}
 
