@@ -589,3 +589,88 @@ fn a_run_that_is_dropped_stops_and_releases_everything() {
     drop(run);
     assert_eq!(Arc::strong_count(&item), 1);
 }
+
+/// Ticks in event time, each `late` after its time, into a sink.
+fn lagging(late: i64, kept: &Kept<i64>) -> Pipeline {
+    let mut p = Pipeline::new("lagging");
+    let ticks = p.source("ticks", ticks(50));
+    let plain = ticks.branch("all", every, 8, Overflow::Block);
+    let time = move |n: &i64| at(*n - late);
+    p.sink("timed", plain.event_time(time, 2 * MS).values(), kept.sink());
+    p
+}
+
+#[test]
+fn the_report_says_how_far_event_time_is_behind_the_clock() {
+    let kept = Kept::new();
+    let report = run(lagging(30, &kept), virtual_time()).unwrap();
+    let timed = row(&report, "timed");
+    assert_eq!(timed.watermark, Some(at(50 - 30 - 2)));
+    assert_eq!(timed.watermark_lag, Some(32 * MS));
+    assert!(report.to_string().contains("watermark 0.018000000, 0.032s behind"), "{report}");
+    // Where no event time is, nothing is said.
+    for other in ["ticks", "ticks.all"] {
+        assert_eq!(
+            (row(&report, other).watermark, row(&report, other).watermark_lag),
+            (None, None)
+        );
+    }
+    let json: serde_json::Value = serde_json::to_value(timed).unwrap();
+    assert_eq!(json["watermark_ns"], 18_000_000);
+    assert_eq!(json["watermark_lag_s"], 0.032);
+    assert!(serde_json::to_value(row(&report, "ticks")).unwrap()["watermark_ns"].is_null());
+
+    // A clock that is behind the items is not behind by less than nothing.
+    let report = run(lagging(-10, &kept), virtual_time()).unwrap();
+    assert_eq!(row(&report, "timed").watermark_lag, Some(Duration::ZERO));
+}
+
+#[test]
+fn the_lag_can_be_seen_while_it_grows() {
+    let mut p = Pipeline::new("silent");
+    // Silence after 20 ms; then one more at 80 ms.
+    let items = iter((1..=20).chain([80])).play(|n| Some(at(*n)));
+    let source = p.source("source", items);
+    let timed = source.branch("all", every, 8, Overflow::Block).event_time(|n: &i64| at(*n), MS);
+    let kept = Kept::<i64>::new();
+    p.sink("timed", timed.values(), kept.sink());
+    let probe = p.probe();
+    let seen: Arc<Mutex<Vec<Option<Duration>>>> = Arc::default();
+    let lags = seen.clone();
+    let look = aqueduct::interval(25 * MS, aqueduct::source::Missed::Burst).take(3);
+    let looks = p.source(
+        "looks",
+        look.inspect(move |_| {
+            lags.lock().unwrap().push(row(&probe.report(), "timed").watermark_lag);
+        }),
+    );
+    p.sink("none", looks.branch("all", |_| Some(()), 1, Overflow::Block), Kept::new().sink());
+    let report = run(p, virtual_time()).unwrap();
+    let behind = [25, 50, 75].map(|now| Some((now - 19) * MS));
+    assert_eq!(*seen.lock().unwrap(), behind);
+    assert_eq!(row(&report, "timed").watermark_lag, Some(MS));
+}
+
+#[test]
+fn after_the_end_the_lag_does_not_grow() {
+    let live = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let pipeline = lagging(0, &Kept::new());
+    let probe = pipeline.probe();
+    let report = live.block_on(pipeline.run(Mode::live())).unwrap();
+    std::thread::sleep(2 * MS);
+    let (then, now) = (row(&report, "timed"), probe.report());
+    assert!(then.watermark_lag > Some(Duration::from_secs(40 * 365 * 86_400)));
+    assert_eq!(then.watermark_lag, row(&now, "timed").watermark_lag);
+}
+
+#[test]
+fn event_time_above_a_hop_is_seen_although_it_runs_in_another_task() {
+    let mut p = Pipeline::new("hop");
+    let all = p.source("source", ticks(40)).branch("all", every, 4, Overflow::Block);
+    let timed = all.event_time(|n: &i64| at(*n), MS).hop(8, Overflow::Block);
+    let kept = Kept::new();
+    p.sink("sink", timed.values(), kept.sink());
+    let report = run(p, replay()).unwrap();
+    assert_eq!(kept.take().len(), 40);
+    assert_eq!(row(&report, "sink").watermark, Some(at(39)));
+}

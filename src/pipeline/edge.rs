@@ -281,8 +281,10 @@ impl<F, U, P: Policy<Stamped<U>>> Drop for Selecting<F, U, P> {
 /// The other end of an edge: the stage from which its consumer reads.
 pub struct Branch<T, P: Policy<Stamped<T>>> {
     pub(super) edge: Arc<Edge<T, P>>,
-    /// The time of which the consumer was told last.
+    /// The time of which the consumer was told last, and that of the latest item it has got: the
+    /// items come in order, so it is told of that too.
     pub(super) told: Timestamp,
+    pub(super) got: Timestamp,
     pub(super) budget: Budget,
 }
 
@@ -297,6 +299,10 @@ impl<T, P: Policy<Stamped<T>>> Stage for Branch<T, P> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Timed<T>>> {
         let this = &mut *self;
+        if this.edge.timed && this.got > this.told {
+            this.told = this.got;
+            return Poll::Ready(Some(Timed::Watermark(this.told)));
+        }
         // On another thread the node may refill the edge as fast as it is emptied.
         if !this.budget.spend(cx) {
             return Poll::Pending;
@@ -310,7 +316,7 @@ impl<T, P: Policy<Stamped<T>>> Stage for Branch<T, P> {
             let producer = state.producer.take();
             drop(state);
             wake(producer);
-            this.told = this.told.max(time);
+            this.got = this.got.max(time);
             return Poll::Ready(Some(Timed::Item(time, item)));
         }
         if let Some(Overflowed { capacity, .. }) = store.failure() {

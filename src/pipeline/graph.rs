@@ -97,6 +97,8 @@ impl Graph {
                 busy: counts.busy,
                 starved: counts.starved,
                 blocked: counts.blocked,
+                watermark: counts.event_time.map(|time| time.watermark),
+                watermark_lag: counts.event_time.map(|time| time.lag),
             });
             for edge in parts.edges.iter().filter(|edge| edge.from == index) {
                 let counts = edge.edge.counts();
@@ -118,6 +120,8 @@ impl Graph {
                     busy: Default::default(),
                     starved: Default::default(),
                     blocked: edge.edge.blocked(),
+                    watermark: None,
+                    watermark_lag: None,
                 });
             }
         }
@@ -429,6 +433,11 @@ impl<T: 'static> Node<T> {
         drop(parts);
         let port = Selecting::new(select, edge.clone());
         self.ports.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(port));
-        Flow::from_stage(Branch { edge, told: Timestamp::MIN, budget: Budget::new() })
+        Flow::from_stage(Branch {
+            edge,
+            told: Timestamp::MIN,
+            got: Timestamp::MIN,
+            budget: Budget::new(),
+        })
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::Timestamp;
+
 /// What a pipeline has done, at its end or so far.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -53,6 +55,15 @@ pub struct StageReport {
     /// Time without room downstream.
     #[serde(rename = "blocked_s", serialize_with = "seconds")]
     pub blocked: Duration,
+    /// How far event time has come: the watermark of a node whose flow has one. Of several
+    /// [`event_time`](crate::Flow::event_time)s in a node the one furthest behind that has not
+    /// ended counts.
+    #[serde(rename = "watermark_ns", serialize_with = "nanos")]
+    pub watermark: Option<Timestamp>,
+    /// How far the watermark is behind the clock of the run, or was when the node ended; zero if
+    /// it is ahead. In a replay at a clock that does not follow the recording it says nothing.
+    #[serde(rename = "watermark_lag_s", serialize_with = "some_seconds")]
+    pub watermark_lag: Option<Duration>,
 }
 
 /// What a row of a [`Report`] is about.
@@ -98,7 +109,18 @@ fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S
     serializer.serialize_f64(duration.as_secs_f64())
 }
 
-/// A table, one line a row.
+fn some_seconds<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    duration.as_ref().map(Duration::as_secs_f64).serialize(serializer)
+}
+
+fn nanos<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(Timestamp::as_nanos).serialize(serializer)
+}
+
+/// A table, one line a row, and below a row what it lost and how far event time has come in it.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -122,6 +144,9 @@ impl fmt::Display for Report {
             )?;
             for (reason, items) in &stage.dropped {
                 writeln!(f, "{:<31} {items} {reason}", "")?;
+            }
+            if let (Some(watermark), Some(lag)) = (stage.watermark, stage.watermark_lag) {
+                writeln!(f, "{:<31} watermark {watermark}, {:.3}s behind", "", lag.as_secs_f64())?;
             }
         }
         write!(f, "{:.3} s", self.elapsed.as_secs_f64())

@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project::pin_project;
 
+use crate::window::{Gauged, WatermarkGauge};
 use crate::{Clock, Timestamp};
 
 /// The counters of one node. Only its task writes them, anybody may read.
@@ -25,6 +26,11 @@ pub(super) struct NodeStats {
     blocked_since: AtomicU64,
     /// Why the task last returned: 1 if it waits for its consumers.
     waits_for_room: AtomicU64,
+    /// How far event time has come in the flow.
+    watermark: WatermarkGauge,
+    /// The clock of the run, and what it showed after the last turn.
+    run_clock: OnceLock<Clock>,
+    run_ended: OnceLock<Timestamp>,
 }
 
 impl NodeStats {
@@ -55,7 +61,15 @@ impl NodeStats {
             busy: Duration::from_nanos(busy),
             starved: Duration::from_nanos(lived - blocked - busy),
             blocked: Duration::from_nanos(blocked),
+            event_time: self.event_time(),
         }
+    }
+
+    fn event_time(&self) -> Option<EventTime> {
+        let watermark = self.watermark.watermark()?;
+        let ended = || self.run_ended.get().copied();
+        let now = ended().or_else(|| Some(self.run_clock.get()?.now()))?;
+        Some(EventTime { watermark, lag: now - watermark })
     }
 }
 
@@ -80,6 +94,14 @@ pub(super) struct NodeCounts {
     pub(super) busy: Duration,
     pub(super) starved: Duration,
     pub(super) blocked: Duration,
+    pub(super) event_time: Option<EventTime>,
+}
+
+/// How far event time has come in a node, and how far that is behind the clock of the run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EventTime {
+    pub(super) watermark: Timestamp,
+    pub(super) lag: Duration,
 }
 
 /// Turns shorter than this are measured one in [`ONE_IN`], picked at random: two looks at the clock
@@ -93,7 +115,7 @@ const ONE_IN: u32 = 4;
 #[pin_project]
 pub(super) struct Metered<F> {
     #[pin]
-    task: F,
+    task: Gauged<F>,
     stats: Arc<NodeStats>,
     clock: Clock,
     turns: u32,
@@ -103,6 +125,7 @@ pub(super) struct Metered<F> {
 
 impl<F> Metered<F> {
     pub(super) fn new(task: F, stats: Arc<NodeStats>) -> Self {
+        let task = stats.watermark.clone().scope(task);
         Self { task, stats, clock: Clock::live(), turns: 0, short: false }
     }
 }
@@ -115,6 +138,7 @@ impl<F: Future> Future for Metered<F> {
         let stats = &**this.stats;
         if get(&stats.began) == 0 {
             stats.began.store(nanos(this.clock.now()), Ordering::Relaxed);
+            stats.run_clock.get_or_init(Clock::current);
         }
         *this.turns = this.turns.wrapping_add(1);
         // Multiplicative hashing, so that no rhythm of the task meets that of the measurement.
@@ -138,6 +162,7 @@ impl<F: Future> Future for Metered<F> {
         };
         if polled.is_ready() {
             stats.ended.store(nanos(this.clock.now()), Ordering::Relaxed);
+            let _ = stats.run_ended.set(Clock::current().now());
         } else if get(&stats.waits_for_room) > 0 {
             stats.blocked_since.store(nanos(this.clock.now()), Ordering::Relaxed);
         }

@@ -15,6 +15,7 @@ use pin_project::pin_project;
 
 use super::Clock;
 use super::virtual_time::{Executor, Held};
+use crate::window::WatermarkGauge;
 
 /// The surroundings of a run: its clock, where its tasks go and where its blocking work goes.
 ///
@@ -78,7 +79,7 @@ impl Ambient {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        let (remote, handle) = future.remote_handle();
+        let (remote, handle) = WatermarkGauge::carry(future).remote_handle();
         match &self.executor {
             Some(executor) => executor.spawn(Box::pin(remote)),
             None => {

@@ -90,6 +90,11 @@ impl<S: Stage> Rounds<S> {
         &self.inputs
     }
 
+    /// To set parameters of the inputs before they run.
+    pub(crate) fn inputs_mut(&mut self) -> &mut Inputs<S> {
+        &mut self.inputs
+    }
+
     /// The waker with which the feed polls what the inputs come from.
     pub(crate) fn feed_waker(&self) -> &Waker {
         self.inputs.waker(self.feed.unwrap_or_default())
