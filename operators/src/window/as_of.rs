@@ -1,66 +1,273 @@
 //! `as_of`: joins each item with what was known at its time.
 
+use std::ops::Range;
 use std::panic::Location;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use pin_project::pin_project;
-
 use super::Timed;
-use crate::{Bound, Flow, Outline, Site, Stage, Timestamp};
+use super::join::nanos;
+use super::join::{Core, Join, Padded, Reach, Slot, Whole};
+use crate::{Flow, Node, Stage, Timestamp};
 
 /// Which item on the right an as-of join takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Of several right items at one instant the last to arrive wins, in every direction: it corrects
+/// the others. (pandas and polars take the first one there when they look forward.)
+///
+/// ```
+/// # use aqueduct_operators::window::AsOf;
+/// # use std::time::Duration;
+/// // The quote that was valid when an order was sent that took 2 ms, if it was at most 1 s old.
+/// let which = AsOf::backward().lag(Duration::from_millis(2)).within(Duration::from_secs(1));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use]
 pub struct AsOf {
+    direction: Direction,
     strict: bool,
-    tolerance: Option<Duration>,
+    /// In nanoseconds.
+    tolerance: u64,
+    /// In nanoseconds.
+    lag: i64,
+    /// How far back anything is remembered, in nanoseconds.
+    memory: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Direction {
+    Backward,
+    Forward,
+    Nearest,
 }
 
 impl AsOf {
-    /// The last item at or before the time of the left one. Of several at one instant the last to
-    /// arrive wins.
-    pub const fn backward() -> Self {
-        Self { strict: false, tolerance: None }
+    const fn new(direction: Direction) -> Self {
+        Self { direction, strict: false, tolerance: u64::MAX, lag: 0, memory: u64::MAX }
     }
 
-    /// Only items strictly before the left one.
-    #[must_use]
+    /// The last item at or before the time of the left one.
+    pub const fn backward() -> Self {
+        Self::new(Direction::Backward)
+    }
+
+    /// The first item at or after the time of the left one.
+    pub const fn forward() -> Self {
+        Self::new(Direction::Forward)
+    }
+
+    /// The item whose time is nearest to that of the left one; of two that are equally far away
+    /// the earlier.
+    pub const fn nearest() -> Self {
+        Self::new(Direction::Nearest)
+    }
+
+    /// No items at exactly the time of the left one.
+    #[doc(alias("allow_exact_matches", "exclusive"))]
     pub const fn strict(self) -> Self {
         Self { strict: true, ..self }
     }
 
-    /// Only items at most this much older than the left one.
-    #[must_use]
+    /// Only items at most this far away from the time of the left one.
+    #[doc(alias("tolerance"))]
     pub const fn within(self, tolerance: Duration) -> Self {
-        Self { tolerance: Some(tolerance), ..self }
+        Self { tolerance: span(tolerance), ..self }
+    }
+
+    /// Nothing that lies further back than this.
+    pub(super) const fn remembering(self, memory: Duration) -> Self {
+        Self { memory: span(memory), ..self }
+    }
+
+    /// Joins with what was known this long before: everything is measured from the time of the
+    /// left item less this.
+    #[doc(alias("offset", "delay"))]
+    pub const fn lag(self, lag: Duration) -> Self {
+        Self { lag: nanos(lag), ..self }
+    }
+
+    /// The place of the last item before the target, or at it.
+    #[inline(always)]
+    fn before<T>(&self, target: Timestamp, slot: &Slot<T>) -> Option<(usize, Timestamp)> {
+        let precedes = |time: Timestamp| time < target || time == target && !self.strict;
+        let (place, time) = match slot.ahead.front() {
+            Some((first, _)) if precedes(*first) => self.last_before(target, slot)?,
+            _ => (0, slot.known.as_ref()?.0),
+        };
+        let furthest = self.tolerance.min(self.memory);
+        let near = precedes(time) && target.as_nanos().abs_diff(time.as_nanos()) <= furthest;
+        near.then_some((place, time))
+    }
+
+    /// The same for an item ahead.
+    #[inline(never)]
+    fn last_before<T>(&self, target: Timestamp, slot: &Slot<T>) -> Option<(usize, Timestamp)> {
+        let precedes = |time: Timestamp| time < target || time == target && !self.strict;
+        let place = slot.ahead.partition_point(|(time, _)| precedes(*time));
+        Some((place, slot.ahead.get(place.checked_sub(1)?)?.0))
+    }
+
+    /// The place of the first item after the target, or at it.
+    fn after<T>(&self, target: Timestamp, slot: &Slot<T>) -> Option<(usize, Timestamp)> {
+        let precedes = |time: Timestamp| time < target || time == target && self.strict;
+        let first = slot.ahead.partition_point(|(time, _)| precedes(*time));
+        let time = slot.ahead.get(first)?.0;
+        // Of those at that instant the last, whose index is one less than that of the next.
+        let place = slot.ahead.partition_point(|(other, _)| *other <= time);
+        let near = target.as_nanos().abs_diff(time.as_nanos()) <= self.tolerance;
+        near.then_some((place, time))
     }
 }
 
+/// Nanoseconds between two times that are this far apart; the most there can be if it is longer.
+const fn span(duration: Duration) -> u64 {
+    let nanos = duration.as_nanos();
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
+}
+
+impl<L> Reach<L> for AsOf {
+    const NAME: &'static str = "as_of";
+    const ONE: bool = true;
+
+    #[inline]
+    fn target(&self, time: Timestamp) -> Timestamp {
+        Timestamp::from_nanos(time.as_nanos().saturating_sub(self.lag))
+    }
+
+    #[inline]
+    fn keeps_last(&self) -> bool {
+        self.direction != Direction::Forward
+    }
+
+    #[inline]
+    fn behind(&self, low: Timestamp) -> Timestamp {
+        // At the target itself an item is before it or after it, unless the join is strict.
+        let at_it = self.strict == (self.direction == Direction::Forward);
+        Timestamp::from_nanos(low.as_nanos().saturating_add(i64::from(at_it)))
+    }
+
+    #[inline]
+    fn needed(&self, target: Timestamp) -> Timestamp {
+        Timestamp::from_nanos(target.as_nanos().saturating_add(i64::from(!self.strict)))
+    }
+
+    #[inline]
+    fn has_passed(&self, target: Timestamp, reached: Timestamp) -> bool {
+        reached > target || reached == target && self.strict
+    }
+
+    #[inline]
+    fn looks_ahead(&self) -> bool {
+        self.direction != Direction::Backward
+    }
+
+    fn is_settled<T>(&self, target: Timestamp, slot: Option<&Slot<T>>, reached: Timestamp) -> bool {
+        let mut furthest = self.tolerance;
+        if self.direction == Direction::Nearest
+            && let Some((_, time)) = slot.and_then(|slot| self.before(target, slot))
+        {
+            // What comes after the target has to be nearer.
+            match target.as_nanos().abs_diff(time.as_nanos()).checked_sub(1) {
+                None => return true,
+                Some(nearer) => furthest = furthest.min(nearer),
+            }
+        }
+        let away = |time: Timestamp| time.as_nanos().abs_diff(target.as_nanos());
+        match slot.and_then(|slot| self.after(target, slot)) {
+            Some((_, time)) if away(time) <= furthest => reached > time,
+            _ => reached > target && away(reached) > furthest,
+        }
+    }
+
+    #[inline]
+    fn find<T>(&self, target: Timestamp, slot: &Slot<T>, late: bool) -> Range<usize> {
+        let before = || self.before(target, slot);
+        let found = match self.direction {
+            Direction::Backward => before(),
+            // What was nearer may have been forgotten.
+            Direction::Forward if late => None,
+            Direction::Nearest if late && before().is_none() => None,
+            Direction::Forward => self.after(target, slot),
+            Direction::Nearest => match (before(), self.after(target, slot)) {
+                (Some(before), Some(after)) => {
+                    let away =
+                        |(_, time): (usize, Timestamp)| time.as_nanos().abs_diff(target.as_nanos());
+                    Some(if away(before) <= away(after) { before } else { after })
+                }
+                (before, after) => before.or(after),
+            },
+        };
+        found.map_or(0..0, |(place, _)| place..place + 1)
+    }
+
+    fn again(&self, _: &L) -> Option<L> {
+        None
+    }
+
+    fn describe(&self, node: &mut Node) {
+        let direction = match self.direction {
+            Direction::Backward => "backward",
+            Direction::Forward => "forward",
+            Direction::Nearest => "nearest",
+        };
+        node.parameter("which", direction);
+        if self.strict {
+            node.parameter("strict", true);
+        }
+        if self.tolerance < u64::MAX {
+            node.parameter("within", format_args!("{:?}", Duration::from_nanos(self.tolerance)));
+        }
+        if self.lag > 0 {
+            node.parameter(
+                "lag",
+                format_args!("{:?}", Duration::from_nanos(self.lag.unsigned_abs())),
+            );
+        }
+    }
+}
+
+/// The stage behind [`Flow::as_of`].
+pub type AsOfJoin<S, R, L, T> = Join<S, R, Core<L, T, Whole<T>, AsOf, Padded>>;
+
 impl<S: Stage<Item = Timed<L>>, L> Flow<S> {
-    /// Pairs each item with the last one of `right` as of its time.
+    /// Pairs each item with the one of `right` that is valid as of its time.
     ///
     /// ```text
-    /// in     --a-----b--------|
-    /// time     1     4
-    /// right  ----x--y-----z---|
-    /// time       0  3     5
-    /// out    -------p-----q---|    as_of(right, AsOf::backward()).values()
+    /// in     -(aW)----(bW)------|
+    /// time     1 1     4 4
+    /// right  ----(xW)(yW)--(zW)-|
+    /// time        0 0 3 3   5 5
+    /// out    --------p-----q----|    as_of(right, AsOf::backward()).values()
     /// where  p = (a, Some(x)), q = (b, Some(y))
     /// ```
     ///
-    /// An item waits until the right side has come past its time, by an item or by a watermark, so
-    /// that the answer does not depend on which side is faster. Nothing from the right that is
-    /// later than an item can reach it.
+    /// [`AsOf`] says which item that is: the last one before, the first one after, or the nearest.
+    /// An item waits until the watermark of the right side has come past all that could still
+    /// change its answer. So the answer depends neither on which side is faster nor on the order
+    /// within a side, as long as nothing is late. By key, see [`as_of_by`](Self::as_of_by).
     ///
-    /// - **Emits** each item with its match, or with `None`, in order; watermarks of the left side
-    ///   pass in order.
-    /// - **Backpressures** the right side when it is ahead of the left, the left side while the
-    ///   right one is behind.
-    /// - **Ends** when the left input has ended; the right one is dropped then.
+    /// Items without a match come with `None`; on the flow that this makes
+    /// [`drop_unmatched`](Flow::drop_unmatched) drops and [`split_unmatched`](Flow::split_unmatched)
+    /// marks them, [`capacity`](Flow::capacity) sets the bounds, and [`counts`](Flow::counts) tells
+    /// what became of the items. An item behind its own watermark is used as far as it still can
+    /// be: one on the left is answered if what it needs was not forgotten yet, one on the right
+    /// counts for the left items that it still can reach.
+    ///
+    /// Without event time, [`with_latest_from`](Self::with_latest_from) pairs items with what came
+    /// last. It is this join where time is that of the arrival: `AsOf::backward()` on a clock that
+    /// never goes back, with `drop_unmatched()`; `with_latest_from_optional` is the same without.
+    ///
+    /// - **Emits** the elements of the left side in their order: each item with its match when that
+    ///   is certain, and watermarks.
+    /// - **Backpressures** the right side when it is ahead of the left, the left side when as many
+    ///   of its elements wait as the capacity says.
+    /// - **Ends** when the left input has ended and its items are answered; the right one is
+    ///   dropped then.
     /// - **On error**: nothing here can fail.
-    /// - **Holds** 3 items: one on the left, and on the right the last match and the next one.
-    /// - **Cost**: a clone of the match for each item; no allocation, no clock read.
+    /// - **Holds** at most the capacity of elements of the left side, as many right items ahead of
+    ///   it, and the last right item before it.
+    /// - **Cost**: a clone of the match for each item; for a right item that comes before the left
+    ///   side has passed it, log2 of how many there are comparisons. No allocation once the queues
+    ///   have grown, no clock read.
     ///
     /// ```
     /// # use aqueduct_operators::{Timestamp, iter, window::AsOf};
@@ -73,233 +280,24 @@ impl<S: Stage<Item = Timed<L>>, L> Flow<S> {
     /// assert_eq!(pairs, [(3, None), (5, Some(5)), (9, Some(8))]);
     /// # });
     /// ```
-    #[doc(alias("asof_join", "merge_asof", "join_asof"))]
+    #[doc(alias("asof_join", "merge_asof", "join_asof", "temporal_join"))]
     #[track_caller]
     pub fn as_of<R, T>(self, right: Flow<R>, which: AsOf) -> Flow<AsOfJoin<S, R, L, T>>
     where
         R: Stage<Item = Timed<T>>,
         T: Clone,
     {
-        Flow::from_stage(AsOfJoin {
-            left: Some(self.into_stage()),
-            right: Some(right),
-            which,
-            waiting: None,
-            left_reached: Timestamp::MIN,
-            known: None,
-            ahead: None,
-            right_reached: Timestamp::MIN,
-            site: Location::caller(),
-        })
-    }
-}
-
-/// The stage behind [`Flow::as_of`].
-#[pin_project]
-#[derive(Debug)]
-pub struct AsOfJoin<S, R, L, T> {
-    /// `None` once it has ended.
-    #[pin]
-    left: Option<S>,
-    /// `None` once it, or the left side, has ended.
-    #[pin]
-    right: Option<Flow<R>>,
-    which: AsOf,
-    /// The left item that waits for the right side to come past it.
-    waiting: Option<(Timestamp, L)>,
-    /// The time that no further left item precedes.
-    left_reached: Timestamp,
-    /// The latest right item that is not ahead of the left side.
-    known: Option<(Timestamp, T)>,
-    /// The first right item that is.
-    ahead: Option<(Timestamp, T)>,
-    /// The time that no further right item precedes.
-    right_reached: Timestamp,
-    site: Site,
-}
-
-/// The next of one side, which is dropped at its end.
-fn poll_side<S: Stage>(
-    mut side: Pin<&mut Option<S>>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<S::Item>> {
-    let Some(stage) = side.as_mut().as_pin_mut() else {
-        return Poll::Ready(None);
-    };
-    let next = ready!(stage.poll_next(cx));
-    if next.is_none() {
-        side.set(None);
-    }
-    Poll::Ready(next)
-}
-
-impl<S, R, L, T> AsOfJoin<S, R, L, T>
-where
-    R: Stage<Item = Timed<T>>,
-{
-    /// Takes right items as far as `until`. Ready when no more can come that far.
-    fn advance(self: Pin<&mut Self>, until: Timestamp, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        let precedes = |time: Timestamp| time < until || (time == until && !this.which.strict);
-        loop {
-            match this.ahead.take() {
-                Some((time, item)) if precedes(time) => *this.known = Some((time, item)),
-                Some(later) => {
-                    *this.ahead = Some(later);
-                    return Poll::Ready(());
-                }
-                None if this.right.is_none() || !precedes(*this.right_reached) => {
-                    return Poll::Ready(());
-                }
-                None => match ready!(poll_side(this.right.as_mut(), cx)) {
-                    Some(Timed::Item(time, item)) => *this.ahead = Some((time, item)),
-                    Some(Timed::Watermark(time)) => {
-                        *this.right_reached = (*this.right_reached).max(time);
-                    }
-                    None => {}
-                },
-            }
-        }
-    }
-}
-
-impl<S, R, L, T> Stage for AsOfJoin<S, R, L, T>
-where
-    S: Stage<Item = Timed<L>>,
-    R: Stage<Item = Timed<T>>,
-    T: Clone,
-{
-    type Item = Timed<(L, Option<T>)>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Some((time, _)) = self.waiting {
-                let advanced = self.as_mut().advance(time, cx);
-                let this = self.as_mut().project();
-                if advanced.is_pending() {
-                    // The left side is not asked meanwhile, but what is in flight there goes on.
-                    let _ = this.left.as_pin_mut().map(|left| left.poll_progress(cx));
-                    return Poll::Pending;
-                }
-                let Some((time, left)) = this.waiting.take() else {
-                    continue;
-                };
-                let right = this.known.as_ref().filter(|(known, _)| {
-                    // A late left item may find the right side past its time.
-                    *known <= time && this.which.tolerance.is_none_or(|most| time - *known <= most)
-                });
-                let right = right.map(|(_, item)| item.clone());
-                return Poll::Ready(Some(Timed::Item(time, (left, right))));
-            }
-            let mut this = self.as_mut().project();
-            match poll_side(this.left, cx) {
-                Poll::Ready(Some(Timed::Item(time, item))) => {
-                    *this.waiting = Some((time, item));
-                }
-                Poll::Ready(Some(Timed::Watermark(time))) => {
-                    *this.left_reached = (*this.left_reached).max(time);
-                    return Poll::Ready(Some(Timed::Watermark(time)));
-                }
-                Poll::Ready(None) => {
-                    this.right.set(None);
-                    *this.known = None;
-                    *this.ahead = None;
-                    return Poll::Ready(None);
-                }
-                Poll::Pending => {
-                    // What is not ahead of the left side can be taken already: a busy right side
-                    // is not held up by a silent left one.
-                    let until = self.left_reached;
-                    if self.as_mut().advance(until, cx).is_ready() {
-                        let right = self.as_mut().project().right;
-                        let _ = right.as_pin_mut().map(|right| right.poll_progress(cx));
-                    }
-                    return Poll::Pending;
-                }
-            }
-        }
-    }
-
-    fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        let left = this.left.as_pin_mut().map(|left| left.poll_progress(cx));
-        let right = this.right.as_pin_mut().map(|right| right.poll_progress(cx));
-        ready!(left.unwrap_or(Poll::Ready(())));
-        right.unwrap_or(Poll::Ready(()))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let (least, most) = self.left.as_ref().map_or((0, Some(0)), Stage::size_hint);
-        let waiting = usize::from(self.waiting.is_some());
-        (least.saturating_add(waiting), most.and_then(|most| most.checked_add(waiting)))
-    }
-
-    fn describe(&self, outline: &mut Outline) {
-        let left = self.left.as_ref().map(Outline::of);
-        let right = self.right.as_ref().map(Outline::of);
-        outline
-            .join("as_of", self.site, left.into_iter().chain(right))
-            .parameter("which", format_args!("{:?}", self.which))
-            .holds(Bound::Items(3));
+        Join::flow(self, right, which, Whole::new(), Location::caller())
     }
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod checks {
     use super::*;
-    use crate::iter;
     use crate::testing::*;
-
-    fn time(s: &i64) -> Timestamp {
-        Timestamp::from_secs(*s)
-    }
-
-    fn pairs(left: &[i64], right: &[i64], which: AsOf) -> Vec<(i64, Option<i64>)> {
-        let left = iter(left.to_vec()).event_time(time, Duration::ZERO);
-        let right = iter(right.to_vec()).event_time(time, Duration::ZERO);
-        items(left.as_of(right, which).values())
-    }
-
-    #[test]
-    fn an_equal_time_matches_unless_the_join_is_strict() {
-        assert_eq!(pairs(&[2], &[1, 2, 3], AsOf::backward()), [(2, Some(2))]);
-        assert_eq!(pairs(&[2], &[1, 2, 3], AsOf::backward().strict()), [(2, Some(1))]);
-    }
-
-    #[test]
-    fn an_item_at_the_end_of_time_does_not_wait_for_a_side_that_has_ended() {
-        let left = iter([i64::MAX]).event_time(|ns| Timestamp::from_nanos(*ns), Duration::ZERO);
-        let right = iter([4]).event_time(time, Duration::ZERO);
-        let pairs = items(left.as_of(right, AsOf::backward()).values());
-        assert_eq!(pairs, [(i64::MAX, Some(4))]);
-    }
-
-    #[test]
-    fn a_match_older_than_the_tolerance_is_none() {
-        let which = AsOf::backward().within(Duration::from_secs(2));
-        assert_eq!(pairs(&[3, 5], &[1], which), [(3, Some(1)), (5, None)]);
-    }
-
-    #[test]
-    fn of_several_right_items_at_one_instant_the_last_to_arrive_wins() {
-        let left = iter([5]).event_time(time, Duration::ZERO);
-        let right = iter([(5, 'x'), (5, 'y')]).event_time(|x| time(&x.0), Duration::ZERO);
-        assert_eq!(items(left.as_of(right, AsOf::backward()).values()), [(5, Some((5, 'y')))]);
-    }
-
-    #[test]
-    fn the_answer_does_not_depend_on_which_side_is_faster() {
-        for (left, right) in [(0, 100), (100, 0)] {
-            let left = timetable([2, 4, 6].map(|s| (left + s, s)), left + 7);
-            let right = timetable([1, 4, 5].map(|s| (right + s, s)), right + 7);
-            let joined = left
-                .event_time(time, Duration::ZERO)
-                .as_of(right.event_time(time, Duration::ZERO), AsOf::backward())
-                .values();
-            let pairs: Vec<_> = timeline(joined).0.into_iter().map(|(_, pair)| pair).collect();
-            assert_eq!(pairs, [(2, Some(1)), (4, Some(4)), (6, Some(5))]);
-        }
-    }
 
     fn value_as_time(x: &Tracked) -> Timestamp {
         Timestamp::from_millis(i64::from(x.value()))
@@ -309,6 +307,18 @@ mod tests {
         let right = b.event_time(value_as_time, ms(0));
         a.event_time(value_as_time, ms(0)).as_of(right, AsOf::backward())
     });
+    conformance!(as_of_nearest, |a, b| {
+        let right = b.event_time(value_as_time, ms(1));
+        let left = a.event_time(value_as_time, ms(1));
+        left.as_of(right, AsOf::nearest().within(ms(2))).drop_unmatched()
+    });
+    conformance!(as_of_forward_with_little_room, |a, b| {
+        let right = b.event_time(value_as_time, ms(1));
+        let left = a.event_time(value_as_time, ms(1));
+        left.as_of(right, AsOf::forward()).capacity(2).split_unmatched()
+    }, except [
+        Invariance: "what is known when the history is full depends on how far the left side has come",
+    ]);
 
     marbles!(as_of, |input: Timed<char>, right: Timed<char>| {
         input.as_of(right, AsOf::backward()).values()
@@ -348,6 +358,7 @@ mod tests {
     specification!(
         as_of_strict,
         |left: i64, right: i64| {
+            // In whole milliseconds, strictly before is at least one before.
             let right = right.scan(0, |sum, x| sum + x).event_time(millis, Duration::ZERO);
             let left = left.scan(0, |sum, x| sum + x).event_time(millis, Duration::ZERO);
             left.as_of(right, AsOf::backward().strict().within(ms(9))).values()
