@@ -2,78 +2,10 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
 use std::panic::Location;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use pin_project::pin_project;
-
-use super::table::Table;
-use crate::{Alarm, Bound, Budget, Flow, Outline, Site, Stage, Timestamp};
-
-/// How many keys a [`keyed`](Flow::keyed) flow remembers, and for how long.
-///
-/// ```
-/// # use aqueduct_operators::keyed::KeyLimits;
-/// # use std::time::Duration;
-/// let limits = KeyLimits::new(10_000).idle(Duration::from_secs(60));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub struct KeyLimits {
-    max_keys: NonZeroUsize,
-    idle: Option<Duration>,
-}
-
-impl KeyLimits {
-    /// At most `max_keys` at once.
-    ///
-    /// # Panics
-    ///
-    /// If it is zero.
-    #[track_caller]
-    pub fn new(max_keys: usize) -> Self {
-        let max_keys = crate::buffer::checked(max_keys, "KeyLimits", Location::caller());
-        Self { max_keys, idle: None }
-    }
-
-    /// A key goes when no item has come for it for this time.
-    #[doc(alias("ttl", "time_to_live", "expire_after"))]
-    pub fn idle(mut self, idle: Duration) -> Self {
-        self.idle = Some(idle);
-        self
-    }
-}
-
-/// Why the state of a key goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Evicted {
-    /// A new key needed its place, and no other had been silent for longer.
-    Full,
-    /// No item has come for the key for too long.
-    Idle,
-    /// The input has ended.
-    End,
-}
-
-/// What became of the keys of a [`keyed`](Flow::keyed) flow. At every instant
-/// `opened = full + idle + ended + held`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct KeyCounts {
-    /// States that were made.
-    pub opened: u64,
-    /// States that went because a new key needed the place.
-    pub full: u64,
-    /// States that went because their key was silent.
-    pub idle: u64,
-    /// States that went at the end.
-    pub ended: u64,
-    /// States that are held now.
-    pub held: usize,
-}
+use super::{Evicted, KeyLimits, KeyStep, Keyed};
+use crate::{Bound, Flow, Node, Stage};
 
 impl<S: Stage> Flow<S> {
     /// Keeps a state for each key and gives every item to that of its own key.
@@ -93,7 +25,7 @@ impl<S: Stage> Flow<S> {
     /// that comes again later is a new one.
     ///
     /// There are no flows inside, as `group_by` has them elsewhere: nobody has to consume them, and
-    /// nothing can block. For windows in event time use [`event_time`](Self::event_time).
+    /// nothing can block. The usual operators for each key are those of [`key_by`](Self::key_by).
     ///
     /// At one instant an item comes before the idle time of its key.
     ///
@@ -104,8 +36,10 @@ impl<S: Stage> Flow<S> {
     /// - **On error**: an error is an item here and `key` tells whose. A panic in one of the
     ///   closures comes out of the poll.
     /// - **Holds** one state for each of `max_keys` keys, and one item that `step` or `close` gave.
-    /// - **Cost**: one hash for an item, two for one with a new key; no allocation once the table
-    ///   has grown. With an idle time one clock read for each turn, and one timer for all keys.
+    /// - **Cost**: one hash for an item, and one for a key that goes; no allocation once the table
+    ///   has grown. Without an idle time the order of the keys is made when it is first needed, when
+    ///   the table is full or the input ends, by sorting them once. With an idle time one clock read
+    ///   for each turn, and one timer for all keys.
     ///
     /// ```
     /// # use aqueduct_operators::{iter, keyed::{Evicted, KeyLimits}};
@@ -135,267 +69,74 @@ impl<S: Stage> Flow<S> {
         open: Open,
         step: Step,
         close: Close,
-    ) -> Flow<Keyed<S, K, V, T, Fns<KeyOf, Open, Step, Close>>>
+    ) -> Flow<Keyed<S, K, KeyOf, Fns<Open, Step, Close>>>
     where
-        K: Hash + Eq,
+        K: Hash + Eq + Clone,
         KeyOf: FnMut(&S::Item) -> K,
         Open: FnMut(&K) -> V,
         Step: FnMut(&mut V, S::Item) -> Option<T>,
         Close: FnMut(K, V, Evicted) -> Option<T>,
     {
-        Flow::from_stage(Keyed {
-            input: self.into_stage(),
-            keys: Keys {
-                limits,
-                table: Table::new(),
-                fns: Fns { key, open, step, close },
-                counts: KeyCounts::default(),
-            },
-            second: None,
-            ended: false,
-            alarm: Alarm::new(),
-            budget: Budget::new(),
-            site: Location::caller(),
-        })
+        let fns = Fns { open, step, close };
+        Flow::from_stage(Keyed::new(self.into_stage(), limits, key, fns, Location::caller()))
     }
 }
 
-/// The stage behind [`Flow::keyed`].
-#[pin_project]
-#[derive(Debug)]
-pub struct Keyed<S, K, V, T, F> {
-    #[pin]
-    input: S,
-    keys: Keys<K, V, F>,
-    /// An item may give two: what the key before leaves, and its own.
-    second: Option<T>,
-    ended: bool,
-    /// Set to the time at which the next key goes.
-    alarm: Alarm,
-    /// Keys that go without leaving anything make no item.
-    budget: Budget,
-    site: Site,
-}
-
 /// The closures of a [`keyed`](Flow::keyed) flow.
-pub struct Fns<KeyOf, Open, Step, Close> {
-    key: KeyOf,
+pub struct Fns<Open, Step, Close> {
     open: Open,
     step: Step,
     close: Close,
 }
 
-impl<KeyOf, Open, Step, Close> fmt::Debug for Fns<KeyOf, Open, Step, Close> {
+impl<Open, Step, Close> fmt::Debug for Fns<Open, Step, Close> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fns").finish_non_exhaustive()
     }
 }
 
-#[derive(Debug)]
-struct Keys<K, V, F> {
-    limits: KeyLimits,
-    table: Table<K, V>,
-    fns: F,
-    /// Without `held`.
-    counts: KeyCounts,
-}
-
-impl<K, V, KeyOf, Open, Step, Close> Keys<K, V, Fns<KeyOf, Open, Step, Close>>
+impl<In, K, V, T, Open, Step, Close> KeyStep<In, K> for Fns<Open, Step, Close>
 where
-    K: Hash + Eq,
-{
-    /// Gives an item to the state of its key: what that makes, after what another key leaves.
-    fn step<I, T>(&mut self, item: I, now: Timestamp) -> (Option<T>, Option<T>)
-    where
-        KeyOf: FnMut(&I) -> K,
-        Open: FnMut(&K) -> V,
-        Step: FnMut(&mut V, I) -> Option<T>,
-        Close: FnMut(K, V, Evicted) -> Option<T>,
-    {
-        let key = (self.fns.key)(&item);
-        let hash = self.table.hash(&key);
-        if let Some(state) = self.table.touch(hash, &key, now) {
-            return (None, (self.fns.step)(state, item));
-        }
-        let mut left = None;
-        if self.table.len() >= self.limits.max_keys.get() {
-            left = self.close(Evicted::Full).and_then(|left| left);
-        }
-        let state = (self.fns.open)(&key);
-        self.counts.opened += 1;
-        let state = self.table.add(hash, key, state, now);
-        (left, (self.fns.step)(state, item))
-    }
-
-    /// Lets the key go that has been silent for longest. `None` if there is none.
-    fn close<T>(&mut self, why: Evicted) -> Option<Option<T>>
-    where
-        Close: FnMut(K, V, Evicted) -> Option<T>,
-    {
-        let (key, state) = self.table.pop_oldest()?;
-        match why {
-            Evicted::Full => self.counts.full += 1,
-            Evicted::Idle => self.counts.idle += 1,
-            Evicted::End => self.counts.ended += 1,
-        }
-        Some((self.fns.close)(key, state, why))
-    }
-}
-
-impl<S, K, V, T, KeyOf, Open, Step, Close> Keyed<S, K, V, T, Fns<KeyOf, Open, Step, Close>>
-where
-    S: Stage,
-    K: Hash + Eq,
-    Close: FnMut(K, V, Evicted) -> Option<T>,
-{
-    /// What keys leave that go now: those that have been silent too long, or all at the end.
-    /// `Ready(None)` if the flow is over. `before` are those that went before this instant.
-    fn poll_close(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        now: Option<Timestamp>,
-        before: bool,
-    ) -> Poll<Option<T>> {
-        let this = self.project();
-        loop {
-            let why = if *this.ended {
-                Evicted::End
-            } else {
-                let (Some(idle), Some(used), Some(now)) =
-                    (this.keys.limits.idle, this.keys.table.oldest(), now)
-                else {
-                    return Poll::Pending;
-                };
-                let due = used + idle;
-                if due >= now {
-                    if before {
-                        return Poll::Pending;
-                    }
-                    if this.alarm.deadline() != Some(due) {
-                        this.alarm.set(due);
-                    }
-                    ready!(this.alarm.poll_at(now, cx));
-                }
-                Evicted::Idle
-            };
-            if !this.budget.spend(cx) {
-                return Poll::Pending;
-            }
-            match this.keys.close(why) {
-                None => return Poll::Ready(None),
-                Some(None) => {}
-                Some(left) => return Poll::Ready(left),
-            }
-        }
-    }
-}
-
-impl<S, K, V, T, KeyOf, Open, Step, Close> Stage
-    for Keyed<S, K, V, T, Fns<KeyOf, Open, Step, Close>>
-where
-    S: Stage,
-    K: Hash + Eq,
-    KeyOf: FnMut(&S::Item) -> K,
     Open: FnMut(&K) -> V,
-    Step: FnMut(&mut V, S::Item) -> Option<T>,
+    Step: FnMut(&mut V, In) -> Option<T>,
     Close: FnMut(K, V, Evicted) -> Option<T>,
 {
-    type Item = T;
+    type State = V;
+    type Out = T;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let mut out = None;
-        match self.as_mut().poll_drain(cx, &mut |item| {
-            out = Some(item);
-            ControlFlow::Break(())
-        }) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(_) => Poll::Ready(out),
+    fn open(&mut self, key: &K) -> V {
+        (self.open)(key)
+    }
+
+    fn step(&mut self, _: K, state: &mut V, item: In, out: &mut impl FnMut(T)) {
+        if let Some(made) = (self.step)(state, item) {
+            out(made);
         }
     }
 
-    fn poll_drain<B>(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        each: &mut impl FnMut(T) -> ControlFlow<B>,
-    ) -> Poll<ControlFlow<B>> {
-        let this = self.as_mut().project();
-        if let Some(second) = this.second.take()
-            && let broke @ ControlFlow::Break(_) = each(second)
-        {
-            return Poll::Ready(broke);
+    fn close(&mut self, key: K, state: V, why: Evicted, out: &mut impl FnMut(T)) {
+        if let Some(left) = (self.close)(key, state, why) {
+            out(left);
         }
-        let now = this.keys.limits.idle.map(|_| this.alarm.now());
-        if !*this.ended {
-            // A key that was due before this instant is not saved by an item that comes now.
-            while let Poll::Ready(Some(left)) = self.as_mut().poll_close(cx, now, true) {
-                if let broke @ ControlFlow::Break(_) = each(left) {
-                    return Poll::Ready(broke);
-                }
-            }
-            let this = self.as_mut().project();
-            let (keys, second) = (this.keys, this.second);
-            let used = now.unwrap_or_default();
-            let drained = this.input.poll_drain(cx, &mut |item| {
-                let (left, own) = keys.step(item, used);
-                if let Some(left) = left
-                    && let broke @ ControlFlow::Break(_) = each(left)
-                {
-                    *second = own;
-                    return broke;
-                }
-                own.map_or(ControlFlow::Continue(()), &mut *each)
-            });
-            match drained {
-                Poll::Ready(ControlFlow::Continue(())) => *this.ended = true,
-                Poll::Pending => {}
-                broke => return broke,
-            }
-        }
-        while let Some(left) = ready!(self.as_mut().poll_close(cx, now, false)) {
-            if let broke @ ControlFlow::Break(_) = each(left) {
-                return Poll::Ready(broke);
-            }
-        }
-        Poll::Ready(ControlFlow::Continue(()))
     }
 
-    fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.project().input.poll_progress(cx)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let second = usize::from(self.second.is_some());
+    fn size_hint(&self, input: (usize, Option<usize>), held: usize) -> (usize, Option<usize>) {
         // Each item may give one, and so may each key, of which there is one for an item at most.
-        let held = second + self.keys.table.len();
-        let most = self.input.size_hint().1;
-        (second, most.and_then(|most| most.checked_mul(2)?.checked_add(held)))
+        (0, input.1.and_then(|most| most.checked_mul(2)?.checked_add(held)))
     }
 
-    fn describe(&self, outline: &mut Outline) {
-        self.input.describe(outline);
-        let KeyLimits { max_keys, idle } = self.keys.limits;
-        let node = outline.stage("keyed", self.site);
-        node.parameter("max_keys", max_keys).holds(Bound::Items(max_keys.get().saturating_add(1)));
-        if let Some(idle) = idle {
-            node.parameter("idle", format_args!("{idle:?}"));
-        }
+    fn name(&self) -> &'static str {
+        "keyed"
     }
-}
 
-impl<S: Stage, K: Hash + Eq, V, T, F> Flow<Keyed<S, K, V, T, F>>
-where
-    Keyed<S, K, V, T, F>: Stage,
-{
-    /// What became of the keys so far.
-    pub fn counts(&self) -> KeyCounts {
-        let keys = &self.stage().keys;
-        KeyCounts { held: keys.table.len(), ..keys.counts }
+    fn describe(&self, limits: KeyLimits, node: &mut Node) {
+        node.holds(Bound::Items(limits.max_keys().saturating_add(1)));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Evicted, KeyCounts, KeyLimits};
+    use crate::keyed::{Evicted, KeyCounts, KeyLimits};
     use crate::testing::*;
     use crate::{Flow, Stage, Virtual, iter};
 
@@ -492,12 +233,6 @@ mod tests {
             assert_eq!(flow.next().await, None);
             assert_eq!(flow.counts(), KeyCounts { ended: 2, held: 0, ..held });
         });
-    }
-
-    #[test]
-    #[should_panic(expected = "KeyLimits: the capacity must not be zero, at operators/src/keyed")]
-    fn a_limit_of_zero_keys_is_refused_where_it_was_written() {
-        let _ = KeyLimits::new(0);
     }
 
     specification!(
