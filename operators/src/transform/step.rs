@@ -113,6 +113,15 @@ impl<S: Stage, M: Step<S::Item>> Stepped<S, M> {
 }
 
 impl<S: Stage, M: Step<S::Item>> Flow<Stepped<S, M>> {
+    /// The same input under another step, before anything has come.
+    pub(crate) fn map_step<N: Step<S::Item>>(
+        self,
+        other: impl FnOnce(M) -> N,
+    ) -> Flow<Stepped<S, N>> {
+        let Stepped { input, step, site, .. } = self.into_stage();
+        Flow::from_stage(Stepped { input, step: other(step), beyond: VecDeque::new(), site })
+    }
+
     /// Drops the input of an operator that needs none of its items, not even the end.
     pub(crate) fn without_input(self) -> Self {
         Self::from_stage(Stepped { input: None, ..self.into_stage() })

@@ -1,31 +1,14 @@
 //! `tumbling`: windows of equal length, one after the other, in event time.
 
-use std::collections::VecDeque;
+use std::hash::Hash;
 use std::panic::Location;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use pin_project::pin_project;
-
-use super::{Aggregate, Timed};
-use crate::{Bound, Flow, Outline, Site, Stage, Timestamp};
-
-/// What came of one window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window<T> {
-    /// The first instant that belongs to it.
-    pub start: Timestamp,
-    /// The first instant that no longer does.
-    pub end: Timestamp,
-    /// Whether event time reached `end`. Only the last window can be incomplete: one that the end
-    /// of the input closed.
-    pub complete: bool,
-    /// Items that were dropped since the window before, because theirs had closed.
-    pub late: u64,
-    /// The aggregate of its items.
-    pub value: T,
-}
+use super::time_windows::{TimeWindows, Windowed};
+use super::{ByKey, Timed, Whole, Windows};
+use crate::aggregate::Aggregate;
+use crate::keyed::TimedByKey;
+use crate::{Flow, Stage};
 
 impl<S: Stage<Item = Timed<T>>, T> Flow<S> {
     /// Groups items into windows `[start, start + length)`, aligned to the Unix epoch, and
@@ -38,37 +21,34 @@ impl<S: Stage<Item = Timed<T>>, T> Flow<S> {
     /// where  x = [a, b], y = [c, d]
     /// ```
     ///
-    /// A window closes when the watermark reaches its end. Windows come out by start; one
-    /// without items does not come at all. An item whose window has closed is dropped, and
-    /// counted in the next window.
+    /// A window closes when the watermark reaches its end. Windows come out by their ends, those
+    /// of one end in the order in which their keys came; one without items does not come at all.
+    /// An item whose window has closed is late: it is dropped, and counted in the next window and
+    /// by [`counts`](Flow::counts), or [handed out](Flow::with_late). Other alignments, windows
+    /// without items, allowed lateness and early results: [`windows`](Self::windows).
     ///
     /// - **Emits** a window when the watermark reaches its end, and at the end those still open;
     ///   watermarks pass behind the windows that they close.
     /// - **Backpressures** when downstream does.
     /// - **Ends** when the input has ended and the open windows are out.
     /// - **On error**: a panic in the aggregate comes out of the poll; the flow has ended then.
-    /// - **Holds** one state for each open window: those between watermark and latest item.
-    /// - **Cost**: no allocation once the queue of open windows has grown, no clock read.
+    /// - **Holds** one state for each key of each open window: those between watermark and latest
+    ///   item, at most 4,096 at once; when one more is needed the earliest comes out before its
+    ///   time, as [`Evicted`](super::Firing::Evicted).
+    /// - **Cost**: no allocation once the tables of open windows have grown, no clock read; one
+    ///   hash for an item with a key.
     ///
     /// # Panics
     ///
     /// If `length` is zero.
     ///
     /// ```
-    /// # use aqueduct_operators::{Timestamp, iter, window::Aggregate};
+    /// # use aqueduct_operators::{Timestamp, iter, aggregate::count};
     /// # use std::time::Duration;
-    /// # struct Count;
-    /// # impl Aggregate<i64> for Count {
-    /// #     type State = u32;
-    /// #     type Output = u32;
-    /// #     fn init(&self) -> u32 { 0 }
-    /// #     fn add(&self, count: &mut u32, _: &i64) { *count += 1 }
-    /// #     fn finish(&self, count: u32) -> u32 { count }
-    /// # }
     /// # futures::executor::block_on(async {
     /// let per_minute = iter([0, 59, 61])
     ///     .event_time(|s| Timestamp::from_secs(*s), Duration::ZERO)
-    ///     .tumbling(Duration::from_secs(60), Count)
+    ///     .tumbling(Duration::from_secs(60), count())
     ///     .values();
     /// let counts: Vec<_> = per_minute.map(|window| (window.value, window.complete)).collect().await;
     /// assert_eq!(counts, [(2, true), (1, false)]);
@@ -76,175 +56,45 @@ impl<S: Stage<Item = Timed<T>>, T> Flow<S> {
     /// ```
     #[doc(alias("window", "tumbling_window", "fixed_window", "bars"))]
     #[track_caller]
-    pub fn tumbling<A: Aggregate<T>>(
-        self,
-        length: Duration,
-        aggregate: A,
-    ) -> Flow<Tumbling<S, A, A::State>> {
-        let site = Location::caller();
-        assert!(!length.is_zero(), "tumbling: the length must not be zero, at {site}");
-        Flow::from_stage(Tumbling {
-            input: self.into_stage(),
-            length,
-            aggregate,
-            open: VecDeque::new(),
-            closed_until: Timestamp::MIN,
-            latest: Timestamp::MIN,
-            late: 0,
-            passing: None,
-            ended: false,
-            site,
-        })
-    }
-}
-
-/// The stage behind [`Flow::tumbling`]; `W` is the state of one window.
-#[pin_project]
-#[derive(Debug)]
-pub struct Tumbling<S, A, W> {
-    #[pin]
-    input: S,
-    length: Duration,
-    aggregate: A,
-    /// The open windows by start.
-    open: VecDeque<(Timestamp, W)>,
-    /// The latest watermark: windows that end at or before it are closed.
-    closed_until: Timestamp,
-    /// The latest item, which decides whether the last window is complete.
-    latest: Timestamp,
-    late: u64,
-    /// A watermark that waits for the windows it closes.
-    passing: Option<Timestamp>,
-    ended: bool,
-    site: Site,
-}
-
-impl<S, A, W> Tumbling<S, A, W> {
-    fn add<T>(self: Pin<&mut Self>, time: Timestamp, item: &T)
+    pub fn tumbling<A>(self, length: Duration, aggregate: A) -> Flow<Windowed<S, T, A, Whole>>
     where
-        A: Aggregate<T, State = W>,
+        A: Aggregate<T, State: Clone>,
     {
-        let this = self.project();
-        *this.latest = (*this.latest).max(time);
-        let start = time.floor(*this.length);
-        if start + *this.length <= *this.closed_until {
-            *this.late += 1;
-            return;
-        }
-        // Almost always the last window; a scan from the back finds an earlier one soon.
-        let behind = this.open.iter().rev().take_while(|(other, _)| *other > start).count();
-        let at = this.open.len() - behind;
-        let index = match at.checked_sub(1) {
-            Some(found) if this.open[found].0 == start => found,
-            _ => {
-                this.open.insert(at, (start, this.aggregate.init()));
-                at
-            }
-        };
-        this.aggregate.add(&mut this.open[index].1, item);
-    }
-
-    /// The first open window, if it ends at or before `watermark`.
-    fn close<T>(self: Pin<&mut Self>, watermark: Timestamp) -> Option<Timed<Window<A::Output>>>
-    where
-        A: Aggregate<T, State = W>,
-    {
-        let this = self.project();
-        let end = this.open.front()?.0 + *this.length;
-        if end > watermark && !*this.ended {
-            return None;
-        }
-        let (start, state) = this.open.pop_front()?;
-        let window = Window {
-            start,
-            end,
-            complete: end <= *this.latest || !*this.ended,
-            late: std::mem::take(this.late),
-            value: this.aggregate.finish(state),
-        };
-        // The last instant of the window: not before any watermark that has passed.
-        Some(Timed::Item(end - Duration::from_nanos(1), window))
+        let windows = Windows::checked("tumbling", length, length, Location::caller());
+        self.step(TimeWindows::new("tumbling", windows, Whole, aggregate))
     }
 }
 
-impl<S, T, A> Stage for Tumbling<S, A, A::State>
+impl<S: Stage<Item = Timed<T>>, T, K, F> TimedByKey<S, F>
 where
-    S: Stage<Item = Timed<T>>,
-    A: Aggregate<T>,
+    K: Hash + Eq + Clone,
+    F: FnMut(&T) -> K,
 {
-    type Item = Timed<Window<A::Output>>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Some(watermark) = self.passing {
-                if let Some(window) = self.as_mut().close(watermark) {
-                    return Poll::Ready(Some(window));
-                }
-                *self.as_mut().project().passing = None;
-                let ended = self.ended;
-                return Poll::Ready((!ended).then_some(Timed::Watermark(watermark)));
-            }
-            let this = self.as_mut().project();
-            if *this.ended {
-                return Poll::Ready(None);
-            }
-            match ready!(this.input.poll_next(cx)) {
-                Some(Timed::Item(time, item)) => self.as_mut().add(time, &item),
-                Some(Timed::Watermark(watermark)) => {
-                    *this.closed_until = (*this.closed_until).max(watermark);
-                    *this.passing = Some(watermark);
-                }
-                None => {
-                    *this.ended = true;
-                    *this.passing = Some(Timestamp::MAX);
-                }
-            }
-        }
-    }
-
-    fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.project().input.poll_progress(cx)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let open = self.open.len() + usize::from(self.passing.is_some());
-        (0, self.input.size_hint().1.and_then(|most| most.checked_mul(2)?.checked_add(open)))
-    }
-
-    fn describe(&self, outline: &mut Outline) {
-        self.input.describe(outline);
-        outline
-            .stage("tumbling", self.site)
-            .parameter("length", format_args!("{:?}", self.length))
-            .holds(Bound::PerKey);
+    /// As [`Flow::tumbling`], for each key. When one more key comes in a window than
+    /// [`KeyLimits`](crate::keyed::KeyLimits) allow, that of the key that came first makes room: it
+    /// comes out as [`Evicted`](crate::window::Firing::Evicted).
+    ///
+    /// # Panics
+    ///
+    /// If `length` is zero.
+    #[track_caller]
+    pub fn tumbling<A>(self, length: Duration, aggregate: A) -> Flow<Windowed<S, T, A, ByKey<F>>>
+    where
+        A: Aggregate<T, State: Clone>,
+    {
+        let windows = Windows::checked("tumbling", length, length, Location::caller());
+        self.flow.step(TimeWindows::new("tumbling", windows, self.groups, aggregate))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::iter;
-    use crate::testing::*;
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
-    struct All;
-
-    impl Aggregate<i64> for All {
-        type State = Vec<i64>;
-        type Output = Vec<i64>;
-
-        fn init(&self) -> Vec<i64> {
-            Vec::new()
-        }
-
-        fn add(&self, all: &mut Vec<i64>, item: &i64) {
-            all.push(*item);
-        }
-
-        fn finish(&self, all: Vec<i64>) -> Vec<i64> {
-            all
-        }
-    }
+    use crate::testing::*;
+    use crate::window::fixtures::{All, Sum, value_as_time};
+    use crate::{Timed, Timestamp, iter};
 
     fn windows(seconds: &'static [i64], disorder: u64) -> Vec<(i64, Vec<i64>, bool, u64)> {
         let timed = iter(seconds.iter().copied())
@@ -286,54 +136,10 @@ mod tests {
         let _ = timed.tumbling(Duration::ZERO, All);
     }
 
-    fn value_as_time(x: &Tracked) -> Timestamp {
-        Timestamp::from_millis(i64::from(x.value()))
-    }
-
-    struct SumOfValues;
-
-    impl Aggregate<Tracked> for SumOfValues {
-        type State = u32;
-        type Output = u32;
-
-        fn init(&self) -> u32 {
-            0
-        }
-
-        fn add(&self, sum: &mut u32, x: &Tracked) {
-            *sum += x.value();
-        }
-
-        fn finish(&self, sum: u32) -> u32 {
-            sum
-        }
-    }
-
-    conformance!(tumbling, |input| {
-        input.event_time(value_as_time, ms(1)).tumbling(ms(3), SumOfValues)
-    });
-
-    struct Letters;
-
-    impl Aggregate<char> for Letters {
-        type State = Vec<char>;
-        type Output = Vec<char>;
-
-        fn init(&self) -> Vec<char> {
-            Vec::new()
-        }
-
-        fn add(&self, all: &mut Vec<char>, item: &char) {
-            all.push(*item);
-        }
-
-        fn finish(&self, all: Vec<char>) -> Vec<char> {
-            all
-        }
-    }
+    conformance!(tumbling, |input| { input.event_time(value_as_time, ms(1)).tumbling(ms(3), Sum) });
 
     marbles!(tumbling, |input: Timed<char>| {
-        input.tumbling(ms(5), Letters).values().map(|window| window.value)
+        input.tumbling(ms(5), All).values().map(|window| window.value)
     });
 
     specification!(
