@@ -13,6 +13,7 @@ mod sync;
 mod util;
 mod wake_set;
 
+pub mod aggregate;
 pub mod buffer;
 pub mod combine;
 pub mod concurrency;
@@ -44,7 +45,7 @@ pub use source::{
     unfold_async, using,
 };
 pub use stage::Stage;
-pub use window::Timed;
+pub use window::{Timed, merge_timed};
 
 /// So that the unit tests see what operators allocate.
 #[cfg(test)]

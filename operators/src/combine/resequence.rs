@@ -34,7 +34,9 @@ impl<S: Stage> Flow<S> {
     ///
     /// A number that has been emitted, or that is held already, is a duplicate and dropped; one
     /// that was given up and comes after all is late and dropped. [`counts`](Flow::counts) has both,
-    /// as far back as `capacity` numbers; what is older counts as a duplicate.
+    /// as far back as `capacity` numbers; what is older counts as a duplicate. With
+    /// [`with_old`](Flow::with_old) they come out. A window of `capacity` items, however far they are
+    /// ahead, is [`counting_items`](Flow::counting_items).
     ///
     /// The first item decides where the numbers begin; if they begin at a known one, and the first
     /// item may not be it, say so with [`starting_at`](Flow::starting_at).
@@ -84,6 +86,7 @@ impl<S: Stage> Flow<S> {
             alarmed_for: None,
             ended: false,
             budget: Budget::new(),
+            with_old: false,
             site,
         })
     }
@@ -99,6 +102,38 @@ where
         let mut stage = self.into_stage();
         stage.sequencer.start_at(first);
         Self::from_stage(stage)
+    }
+
+    /// The capacity is the number of items that may wait, however far they are ahead: only when one
+    /// more waits is the first gap given up. Otherwise it is also how many numbers ahead an item may
+    /// be, which finds each at its place in an array; here it is searched for among those that wait.
+    ///
+    /// ```
+    /// # use aqueduct_operators::{Virtual, combine::{Gap, Sequenced}, iter};
+    /// # use std::time::Duration;
+    /// let ids = iter([1_u64, 50, 30, 2, 40]);
+    /// let ordered = ids.resequence(2, Duration::MAX, |id| *id).counting_items();
+    /// let out: Vec<_> = Virtual::new().run(ordered.collect());
+    /// assert_eq!(out[..2], [Sequenced::Item(1), Sequenced::Item(2)]);
+    /// assert_eq!(out[2], Sequenced::Gap(Gap { first: 3, last: 29 }));
+    /// ```
+    pub fn counting_items(self) -> Self {
+        let stage = self.into_stage();
+        Self::from_stage(Resequence { sequencer: stage.sequencer.counting_items(), ..stage })
+    }
+
+    /// Hands out the items that are otherwise dropped, duplicates and late ones, as
+    /// [`Sequenced::Old`], when they come.
+    ///
+    /// ```
+    /// # use aqueduct_operators::{Virtual, combine::Sequenced, iter};
+    /// # use std::time::Duration;
+    /// let ordered = iter([1_u64, 1, 2]).resequence(16, Duration::MAX, |id| *id).with_old();
+    /// let out: Vec<_> = Virtual::new().run(ordered.collect());
+    /// assert_eq!(out, [Sequenced::Item(1), Sequenced::Old(1), Sequenced::Item(2)]);
+    /// ```
+    pub fn with_old(self) -> Self {
+        Self::from_stage(Resequence { with_old: true, ..self.into_stage() })
     }
 
     /// What became of the items so far.
@@ -122,6 +157,7 @@ pub struct Resequence<S: Stage, F> {
     ended: bool,
     /// Duplicates make no items.
     budget: Budget,
+    with_old: bool,
     site: Site,
 }
 
@@ -145,7 +181,14 @@ where
                 return Poll::Pending;
             }
             match this.input.as_mut().poll_next(cx) {
-                Poll::Ready(Some(item)) => this.sequencer.push((this.number)(&item), item),
+                Poll::Ready(Some(item)) => {
+                    let number = (this.number)(&item);
+                    if let Some(old) = this.sequencer.push(number, item)
+                        && *this.with_old
+                    {
+                        return Poll::Ready(Some(Sequenced::Old(old)));
+                    }
+                }
                 Poll::Ready(None) => *this.ended = true,
                 Poll::Pending => break,
             }
@@ -225,6 +268,41 @@ mod tests {
     specification!(resequence, |input| input.resequence(4, ms(5), |x| u64::from(*x)), |input| {
         Model { capacity: 4, patience: 5, knows_the_feeds: false }.play(&[input])
     });
+
+    conformance!(resequence_counting_items, |input| {
+        input.resequence(3, ms(2), |x| u64::from(x.value())).counting_items().with_old()
+    });
+    specification!(
+        resequence_counting_items,
+        |input| input.resequence(3, ms(5), |x| u64::from(*x)).counting_items().with_old(),
+        |input| {
+            let model = Model { capacity: 3, patience: 5, knows_the_feeds: false };
+            model.play_counting_items(&[input])
+        }
+    );
+
+    #[test]
+    fn a_window_of_items_takes_them_however_far_they_are_ahead() {
+        let flow = || {
+            let ids = iter([1_u64, 90, 50, 2, 70, 50, 3, 60]);
+            ids.resequence(3, ms(1_000), |x| *x).counting_items().with_old()
+        };
+        let expected = [
+            Item(1),
+            Item(2),
+            Sequenced::Old(50),
+            Item(3),
+            gap(4, 49),
+            Item(50),
+            gap(51, 59),
+            Item(60),
+            gap(61, 69),
+            Item(70),
+            gap(71, 89),
+            Item(90),
+        ];
+        assert_eq!(every_way(flow), expected);
+    }
 
     #[test]
     fn an_item_ahead_waits_for_those_before_it() {

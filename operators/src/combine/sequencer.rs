@@ -1,22 +1,26 @@
 //! [`Sequencer`]: puts numbered items in order, in a window of fixed size.
 
+use std::collections::VecDeque;
 use std::fmt;
 
-/// What comes out of an operator that orders items by their sequence numbers.
+/// What comes out of an operator that looks at sequence numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sequenced<T> {
     /// The next item.
     Item(T),
-    /// Numbers that were given up: the item that follows is the one after them.
+    /// Numbers that are missing, or were given up: the item that follows is the one after them.
     Gap(Gap),
+    /// An item whose number has been passed: a duplicate, or one that comes too late. Only operators
+    /// that say so hand it out.
+    Old(T),
 }
 
 impl<T> Sequenced<T> {
-    /// The item, for a consumer to whom gaps are the same as nothing.
+    /// The item, for a consumer to whom gaps and old items are the same as nothing.
     pub fn item(self) -> Option<T> {
         match self {
             Self::Item(item) => Some(item),
-            Self::Gap(_) => None,
+            Self::Gap(_) | Self::Old(_) => None,
         }
     }
 }
@@ -75,13 +79,23 @@ impl SequenceCounts {
 pub(super) struct Sequencer<T> {
     /// The number that is due. `None` before the first item, which then decides.
     next: Option<u64>,
-    /// The items with numbers from `next` on, each at its number modulo the length.
-    slots: Box<[Option<T>]>,
-    /// For the numbers behind `next`, as many as there are slots: whether they were given up.
+    ahead: Ahead<T>,
+    /// For the numbers behind `next`, as many as the capacity: whether they were given up.
     given_up: Box<[bool]>,
-    /// An item with a number beyond the slots. It goes in once gaps before it were given up.
-    beyond: Option<(u64, T)>,
     counts: SequenceCounts,
+}
+
+/// The items with numbers from `next` on.
+enum Ahead<T> {
+    /// Those within as many numbers as there are slots.
+    Numbers {
+        /// Each at its number modulo the length.
+        slots: Box<[Option<T>]>,
+        /// An item with a number beyond the slots. It goes in once gaps before it were given up.
+        beyond: Option<(u64, T)>,
+    },
+    /// So many items, whatever their numbers, which ascend; one more until `pop` has made room.
+    Items(VecDeque<(u64, T)>),
 }
 
 impl<T> Sequencer<T> {
@@ -89,11 +103,17 @@ impl<T> Sequencer<T> {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             next: None,
-            slots: (0..capacity).map(|_| None).collect(),
+            ahead: Ahead::Numbers { slots: (0..capacity).map(|_| None).collect(), beyond: None },
             given_up: vec![false; capacity].into(),
-            beyond: None,
             counts: SequenceCounts::default(),
         }
+    }
+
+    /// The same, in which the capacity says how many items may wait, not how many numbers they may
+    /// be ahead. Before anything has come.
+    pub(super) fn counting_items(self) -> Self {
+        let items = VecDeque::with_capacity(self.capacity().saturating_add(1));
+        Self { ahead: Ahead::Items(items), ..self }
     }
 
     pub(super) fn start_at(&mut self, first: u64) {
@@ -101,7 +121,7 @@ impl<T> Sequencer<T> {
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.slots.len()
+        self.given_up.len()
     }
 
     pub(super) fn counts(&self) -> SequenceCounts {
@@ -118,58 +138,89 @@ impl<T> Sequencer<T> {
         self.counts.held > 0
     }
 
-    fn slot(&self, number: u64) -> usize {
-        (number % self.slots.len() as u64) as usize
-    }
-
-    /// Takes an item. Nothing may be due, and none may be beyond the window.
-    pub(super) fn push(&mut self, number: u64, item: T) {
+    /// Takes an item, or gives it back if its number has been passed or is held. Nothing may be due,
+    /// and none may be beyond the window.
+    pub(super) fn push(&mut self, number: u64, item: T) -> Option<T> {
         self.counts.accepted += 1;
         self.counts.held += 1;
-        self.place(number, item);
+        self.place(number, item)
     }
 
-    fn place(&mut self, number: u64, item: T) {
+    fn place(&mut self, number: u64, item: T) -> Option<T> {
         let next = *self.next.get_or_insert(number);
-        let slot = self.slot(number);
         let Some(ahead) = number.checked_sub(next) else {
-            self.counts.held -= 1;
-            let remembered = next - number <= self.slots.len() as u64;
+            let remembered = next - number <= self.capacity() as u64;
+            let place = slot(number, self.capacity());
             // A second copy of it is a duplicate.
-            if remembered && std::mem::take(&mut self.given_up[slot]) {
+            if remembered && std::mem::take(&mut self.given_up[place]) {
                 self.counts.late += 1;
             } else {
                 self.counts.duplicates += 1;
             }
-            return;
-        };
-        if ahead >= self.slots.len() as u64 {
-            self.beyond = Some((number, item));
-        } else if self.slots[slot].is_some() {
             self.counts.held -= 1;
-            self.counts.duplicates += 1;
-        } else {
-            self.slots[slot] = Some(item);
-        }
+            return Some(item);
+        };
+        let duplicate = match &mut self.ahead {
+            Ahead::Numbers { slots, beyond } => {
+                let place = slot(number, slots.len());
+                if ahead >= slots.len() as u64 {
+                    *beyond = Some((number, item));
+                    return None;
+                }
+                if slots[place].is_none() {
+                    slots[place] = Some(item);
+                    return None;
+                }
+                item
+            }
+            Ahead::Items(items) => match items.binary_search_by_key(&number, |(number, _)| *number)
+            {
+                Ok(_) => item,
+                Err(place) => {
+                    items.insert(place, (number, item));
+                    return None;
+                }
+            },
+        };
+        self.counts.held -= 1;
+        self.counts.duplicates += 1;
+        Some(duplicate)
     }
 
-    /// What can go out without waiting: the item that is due, or a gap, if an item beyond the
-    /// window asks for room.
+    /// What can go out without waiting: the item that is due, or a gap, if there is no room for
+    /// what waits behind it.
     pub(super) fn pop(&mut self) -> Option<Sequenced<T>> {
         loop {
             let next = self.next?;
-            let slot = self.slot(next);
-            if let Some(item) = self.slots[slot].take() {
-                self.given_up[slot] = false;
+            let capacity = self.capacity();
+            let due = match &mut self.ahead {
+                Ahead::Numbers { slots, .. } => slots[slot(next, capacity)].take(),
+                Ahead::Items(items) => {
+                    let is_due = items.front().is_some_and(|(number, _)| *number == next);
+                    if is_due { items.pop_front().map(|(_, item)| item) } else { None }
+                }
+            };
+            if let Some(item) = due {
+                self.given_up[slot(next, capacity)] = false;
                 self.next = Some(next.saturating_add(1));
                 self.counts.held -= 1;
                 self.counts.emitted += 1;
                 return Some(Sequenced::Item(item));
             }
-            let (number, item) = self.beyond.take()?;
-            self.place(number, item);
-            if self.beyond.is_some() {
+            let is_full = match &mut self.ahead {
+                Ahead::Items(items) => items.len() > capacity,
+                Ahead::Numbers { beyond, .. } => {
+                    let (number, item) = beyond.take()?;
+                    // No other has this number, or it would be beyond as well.
+                    let _ = self.place(number, item);
+                    matches!(&self.ahead, Ahead::Numbers { beyond: Some(_), .. })
+                }
+            };
+            if is_full {
                 return self.give_up().map(Sequenced::Gap);
+            }
+            if let Ahead::Items(_) = self.ahead {
+                return None;
             }
         }
     }
@@ -177,15 +228,20 @@ impl<T> Sequencer<T> {
     /// Gives up what is missing before the first item that waits.
     pub(super) fn give_up(&mut self) -> Option<Gap> {
         let first = self.next?;
-        let within = (0..self.slots.len() as u64).map(|ahead| first.saturating_add(ahead));
-        let waiting = within.into_iter().find(|number| self.slots[self.slot(*number)].is_some());
-        let until = waiting.or(self.beyond.as_ref().map(|(number, _)| *number))?;
+        let capacity = self.capacity();
+        let until = match &self.ahead {
+            Ahead::Numbers { slots, beyond } => {
+                let mut within = (0..capacity as u64).map(|ahead| first.saturating_add(ahead));
+                let waiting = within.find(|number| slots[slot(*number, capacity)].is_some());
+                waiting.or(beyond.as_ref().map(|(number, _)| *number))?
+            }
+            Ahead::Items(items) => items.front()?.0,
+        };
         let gap = Gap { first, last: until.checked_sub(1).filter(|last| *last >= first)? };
         // Older ones are not remembered anyway.
-        let remembered = until.saturating_sub(self.slots.len() as u64).max(first);
+        let remembered = until.saturating_sub(capacity as u64).max(first);
         for number in remembered..until {
-            let slot = self.slot(number);
-            self.given_up[slot] = true;
+            self.given_up[slot(number, capacity)] = true;
         }
         self.counts.missing += gap.len();
         self.next = Some(until);
@@ -193,11 +249,16 @@ impl<T> Sequencer<T> {
     }
 }
 
+/// The place of a number among so many.
+fn slot(number: u64, capacity: usize) -> usize {
+    (number % capacity as u64) as usize
+}
+
 impl<T> fmt::Debug for Sequencer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sequencer")
             .field("next", &self.next)
-            .field("capacity", &self.slots.len())
+            .field("capacity", &self.capacity())
             .field("counts", &self.counts)
             .finish_non_exhaustive()
     }
@@ -222,6 +283,19 @@ pub(super) mod model {
 
     impl Model {
         pub(in super::super) fn play(&self, feeds: &[Timeline<u8>]) -> Timeline<Sequenced<u8>> {
+            self.play_with(feeds, false)
+        }
+
+        /// The same with a capacity that is a number of items, not how far they may be ahead, and
+        /// with what is refused.
+        pub(in super::super) fn play_counting_items(
+            &self,
+            feeds: &[Timeline<u8>],
+        ) -> Timeline<Sequenced<u8>> {
+            self.play_with(feeds, true)
+        }
+
+        fn play_with(&self, feeds: &[Timeline<u8>], count: bool) -> Timeline<Sequenced<u8>> {
             // At the beginning all are ready and take turns; later the first alarm rings first.
             let turn = |n: usize, at: i64| if at == 0 { n } else { 0 };
             let mut all = Vec::new();
@@ -249,12 +323,20 @@ pub(super) mod model {
                     None => passed[feed] = Some(u64::MAX),
                     Some(number) => {
                         passed[feed] = passed[feed].max(Some(number));
-                        if number >= *next.get_or_insert(number) {
-                            held.entry(number).or_insert(number as u8);
+                        let passed = number < *next.get_or_insert(number);
+                        if passed || held.contains_key(&number) {
+                            if count {
+                                output.events.push((now, Sequenced::Old(number as u8)));
+                            }
+                        } else {
+                            held.insert(number, number as u8);
                         }
                         release(&mut next, &mut held, now, &mut output);
-                        let far = |next| number >= next + self.capacity;
-                        while held.contains_key(&number) && next.is_some_and(far) {
+                        let too_many = |next, held: &Held| match count {
+                            true => held.len() as u64 > self.capacity,
+                            false => held.contains_key(&number) && number >= next + self.capacity,
+                        };
+                        while next.is_some_and(|next| too_many(next, &held)) {
                             give_up(&mut next, &mut held, now, &mut output);
                         }
                     }
@@ -354,8 +436,12 @@ mod tests {
             numbers in prop::collection::vec(0..40u64, 0..60),
             capacity in 1..9usize,
             patience in prop::collection::vec(any::<bool>(), 60),
+            counts_items in any::<bool>(),
         ) {
             let mut sequencer = Sequencer::new(capacity);
+            if counts_items {
+                sequencer = sequencer.counting_items();
+            }
             let mut out = Vec::new();
             for (number, give_up) in numbers.iter().zip(patience) {
                 sequencer.push(*number, *number);
@@ -377,6 +463,7 @@ mod tests {
                 let (numbers, came) = match sequenced {
                     Sequenced::Item(number) => (*number..=*number, true),
                     Sequenced::Gap(gap) => (gap.first..=gap.last, false),
+                    Sequenced::Old(_) => unreachable!("it gives them back at once"),
                 };
                 for number in numbers {
                     prop_assert!(seen.last_key_value().is_none_or(|(last, _)| *last + 1 == number));
