@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::{AveragePrice, Notional, Price, Side, Trade, Volume};
-use crate::window::Aggregate;
+use crate::Timestamp;
+use crate::aggregate::{Aggregate, Span};
 
 /// Turns trades into a [`Bar`].
 ///
@@ -13,11 +14,11 @@ use crate::window::Aggregate;
 /// ```
 /// use aqueduct::Timestamp;
 /// use aqueduct::market::{Ohlcv, Side, Trade};
-/// use aqueduct::window::Aggregate;
+/// use aqueduct::aggregate::Aggregate;
 ///
 /// let mut bar = Ohlcv.init();
 /// for (id, (price, quantity)) in [("100", "1"), ("103", "0.5"), ("99", "0.5")].iter().enumerate() {
-///     Ohlcv.add(&mut bar, &Trade {
+///     Ohlcv.add(&mut bar, Timestamp::EPOCH, &Trade {
 ///         received: Timestamp::EPOCH,
 ///         time: Timestamp::EPOCH,
 ///         symbol: "BTCUSDT".parse()?,
@@ -27,7 +28,6 @@ use crate::window::Aggregate;
 ///         taker: Side::Buy,
 ///     });
 /// }
-/// let bar = Ohlcv.finish(bar);
 /// assert_eq!(bar.high.to_string(), "103.00000000");
 /// assert_eq!(bar.vwap().unwrap().to_string(), "100.5000000000");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -85,6 +85,42 @@ impl Bar {
         self.last_id = trade.id;
     }
 
+    /// Takes in the trades of a bar that follows this one.
+    ///
+    /// Bars of two stretches of time may have trades that arrived in between each other. Which of them
+    /// arrived first and last is told by their ids, in whose order a venue sends them.
+    pub fn merge(&mut self, later: &Bar) {
+        if later.trades == 0 {
+            return;
+        }
+        if self.trades == 0 {
+            *self = *later;
+            return;
+        }
+        if later.first_id < self.first_id {
+            self.open = later.open;
+            self.first_id = later.first_id;
+        }
+        if later.last_id >= self.last_id {
+            self.close = later.close;
+            self.last_id = later.last_id;
+        }
+        self.high = self.high.max(later.high);
+        self.low = self.low.min(later.low);
+        self.volume += later.volume;
+        self.notional += later.notional;
+        self.taker_buy_volume += later.taker_buy_volume;
+        self.trades += later.trades;
+    }
+
+    /// A bar without trades at the closing price of this one: what stands in a chart where nothing
+    /// was traded.
+    #[must_use]
+    pub fn flat(&self) -> Bar {
+        let Bar { close, last_id, .. } = *self;
+        Bar { open: close, high: close, low: close, close, last_id, ..Bar::default() }
+    }
+
     /// The volume-weighted average price, [`Notional::vwap`]; `None` if the volume is zero.
     pub fn vwap(&self) -> Option<AveragePrice> {
         self.notional.vwap(self.volume)
@@ -99,12 +135,20 @@ impl Aggregate<Trade> for Ohlcv {
         Bar::default()
     }
 
-    fn add(&self, bar: &mut Bar, trade: &Trade) {
+    fn add(&self, bar: &mut Bar, _: Timestamp, trade: &Trade) {
         bar.add(trade);
     }
 
-    fn finish(&self, bar: Bar) -> Bar {
-        bar
+    fn merge(&self, bar: &mut Bar, later: &Bar) {
+        bar.merge(later);
+    }
+
+    fn finish(&self, bar: &Bar, _: Span) -> Bar {
+        *bar
+    }
+
+    fn carry(&self, before: &Bar) -> Bar {
+        before.flat()
     }
 }
 
@@ -129,8 +173,8 @@ mod tests {
 
     fn bar(trades: &[Trade]) -> Bar {
         let mut bar = Ohlcv.init();
-        trades.iter().for_each(|trade| Ohlcv.add(&mut bar, trade));
-        Ohlcv.finish(bar)
+        trades.iter().for_each(|trade| Ohlcv.add(&mut bar, trade.time, trade));
+        bar
     }
 
     #[test]
@@ -154,6 +198,18 @@ mod tests {
         let bar = bar(&[most; 3]);
         assert_eq!(bar.volume.units(), 3 * i128::from(i64::MAX));
         assert_eq!(bar.vwap(), Some(AveragePrice::from_units(100)));
+    }
+
+    #[test]
+    fn stretches_of_time_merge_into_the_order_of_arrival() {
+        // The third trade to arrive is of the first stretch.
+        let trades = [5, 6, 7, 8].map(|id| trade(id, id as i64 * 10, 1, Side::Buy));
+        let mut merged = bar(&[trades[1], trades[2]]);
+        merged.merge(&bar(&[trades[0], trades[3]]));
+        assert_eq!(merged, bar(&trades));
+        let mut merged = bar(&[trades[0], trades[3]]);
+        merged.merge(&bar(&[trades[1], trades[2]]));
+        assert_eq!(merged, bar(&trades));
     }
 
     #[test]

@@ -4,13 +4,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::binance::{self, DecodeError};
-use super::{BookMessage, MarketEvent, Quote, Symbol, Trade};
+use super::{BookMessage, DecodeError, MarketEvent, Quote, Symbol, Trade, binance, kraken};
 use crate::Timestamp;
-use crate::source::{Line, Place, ReplayError};
+use crate::source::{Line, Origin, Place, ReplayError};
 
 /// An item of a venue's feed: an event, or what was wrong with a line. Nothing is left out.
-pub type Feed = Result<MarketEvent, Problem>;
+pub type Feed<E = MarketEvent> = Result<E, Problem>;
 
 /// Something in a feed that is not a market event.
 #[derive(Debug, thiserror::Error)]
@@ -82,8 +81,13 @@ pub enum ProblemKind {
     SnapshotTooOld,
     /// An update that was dropped because too many waited for a snapshot.
     Overflowed,
-    /// A trade that came too late for the window that it belongs to.
+    /// A trade or a quote that came too late for the window that it belongs to.
     Late,
+    /// A book whose checksum is not the one that the venue sent. A new snapshot heals it: subscribe
+    /// again.
+    Checksum,
+    /// An update of a book of which no snapshot has come.
+    NoSnapshot,
 }
 
 impl fmt::Display for ProblemKind {
@@ -100,7 +104,9 @@ impl fmt::Display for ProblemKind {
             Self::Gap => "gap in the order book",
             Self::SnapshotTooOld => "snapshot that is too old",
             Self::Overflowed => "update dropped while the book waited for a snapshot",
-            Self::Late => "trade too late for its bar",
+            Self::Late => "event too late for its window",
+            Self::Checksum => "book that differs from the venue's checksum",
+            Self::NoSnapshot => "update of a book without a snapshot",
         })
     }
 }
@@ -119,8 +125,7 @@ impl fmt::Display for ProblemKind {
 #[derive(Debug, Default)]
 pub struct Decoder {
     followed: Option<Symbol>,
-    places: Places,
-    file: Option<Arc<Path>>,
+    seen: Seen,
 }
 
 impl Decoder {
@@ -131,16 +136,13 @@ impl Decoder {
 
     /// Where lines stand, for messages about events that know only the index of theirs.
     pub fn places(&self) -> Places {
-        self.places.clone()
+        self.seen.places.clone()
     }
 
     /// The event in a line, or what is wrong with it.
     pub fn decode(&mut self, line: Result<Line, ReplayError>) -> Feed {
-        let Line { received, text, place } = line?;
-        if self.file.as_ref().is_none_or(|file| !Arc::ptr_eq(file, &place.file)) {
-            self.places.begin(&place);
-            self.file = Some(place.file.clone());
-        }
+        let Line { received, text, place, .. } = line?;
+        self.seen.note(&place);
         let event = match binance::decode(place.index, received, &text) {
             Ok(event) => event,
             Err(error) => return Err(Problem::Decode { place, error }),
@@ -153,6 +155,66 @@ impl Decoder {
             }
         }
         Ok(event)
+    }
+}
+
+/// Decodes the lines of a recorded session with Kraken: the books of all pairs.
+///
+/// ```
+/// use aqueduct::market::feed::KrakenDecoder;
+///
+/// let recording = aqueduct::source::replay(std::iter::empty::<&str>())?;
+/// let mut decoder = KrakenDecoder::new();
+/// let feed = recording.decode(move |line| decoder.decode(line));
+/// # let _ = feed;
+/// # Ok::<(), aqueduct::source::ReplayError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct KrakenDecoder {
+    seen: Seen,
+}
+
+impl KrakenDecoder {
+    /// A decoder for the WebSocket API, version 1.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Where lines stand, for messages about events that know only the index of theirs.
+    pub fn places(&self) -> Places {
+        self.seen.places.clone()
+    }
+
+    /// The event in a line, or what is wrong with it. What the client sent is an event without a
+    /// message.
+    pub fn decode(&mut self, line: Result<Line, ReplayError>) -> Feed<kraken::Event> {
+        let line = line?;
+        self.seen.note(&line.place);
+        let (received, decimals) = (line.received, line.decimals);
+        let message = match line.origin {
+            Origin::Received => kraken::decode(line.place.index, received, &line.text),
+            Origin::Sent | Origin::Connected | Origin::Answered => Ok(None),
+        };
+        match message {
+            Ok(message) => Ok(kraken::Event { received, decimals, message: message.map(Arc::new) }),
+            Err(error) => Err(Problem::Decode { place: line.place, error }),
+        }
+    }
+}
+
+/// Notes where files begin.
+#[derive(Debug, Default)]
+struct Seen {
+    places: Places,
+    file: Option<Arc<Path>>,
+}
+
+impl Seen {
+    fn note(&mut self, place: &Place) {
+        if self.file.as_ref().is_none_or(|file| !Arc::ptr_eq(file, &place.file)) {
+            self.places.begin(place);
+            self.file = Some(place.file.clone());
+        }
     }
 }
 
@@ -192,4 +254,9 @@ pub fn book(item: &Feed) -> Option<Arc<BookMessage>> {
 /// The time of an item on the receiver's clock; a problem does not move time.
 pub fn received(item: &Feed) -> Timestamp {
     item.as_ref().map_or(Timestamp::MIN, MarketEvent::received)
+}
+
+/// The problem in an item of a feed, if it is one.
+pub fn problem<E>(item: &Feed<E>) -> Option<&Problem> {
+    item.as_ref().err()
 }

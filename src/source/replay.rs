@@ -1,8 +1,7 @@
 //! `replay`: recorded files, driven by the time at which each line was recorded.
 
-use std::fs::File;
 use std::future::Future;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::panic::Location;
 use std::path::Path;
 use std::pin::Pin;
@@ -11,8 +10,8 @@ use std::task::{Context, Poll};
 use std::vec;
 
 use bytes::Bytes;
-use flate2::bufread::MultiGzDecoder;
 
+use super::framing::{self, Framing, Origin};
 use crate::{Ambient, Bound, Budget, Flow, Job, Outline, Site, Stage, Timestamp};
 
 /// How much text is read, decompressed and split at a time: about a thousand lines.
@@ -20,11 +19,15 @@ const BLOCK: usize = 256 * 1024;
 /// A longer line is not a line of a recording.
 const LONGEST_LINE: usize = 16 * 1024 * 1024;
 
-/// One recorded line: `<receive time, Unix nanoseconds> <text>`.
+/// One recorded line: when it was received, and its text. See [`Framing`] for how it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// When the recorder received it.
     pub received: Timestamp,
+    /// How many decimals of a second the recorder wrote for that.
+    pub decimals: u8,
+    /// Whether it was received, sent, or neither.
+    pub origin: Origin,
     /// What it received; a slice of the block that was read, not a copy.
     pub text: Bytes,
     /// Where it stands.
@@ -68,11 +71,13 @@ pub enum ReplayError {
         /// Why.
         error: io::Error,
     },
-    /// A line does not begin with a time in nanoseconds and a space.
-    #[error("{place}: the line does not begin with a receive time in Unix nanoseconds: `{start}`")]
+    /// A line does not begin with a time as the lines of its file do.
+    #[error("{place}: the line does not begin with {expected}: `{start}`")]
     NoTime {
         /// The line.
         place: Place,
+        /// What is expected there.
+        expected: &'static str,
         /// How it begins.
         start: String,
     },
@@ -96,7 +101,8 @@ fn read_error(error: &io::Error) -> String {
     }
 }
 
-/// A flow over recorded files, one after the other: plain text or gzip, told apart by content.
+/// A flow over recorded files, one after the other: plain text or gzip, told apart by content, each in
+/// a [`Framing`] of its own.
 ///
 /// Each line comes when the clock of the run shows the time at which it was recorded. So the run
 /// decides the speed: as fast as possible under virtual time, where nothing is skipped and every
@@ -340,6 +346,9 @@ struct Progress {
 
 struct OpenFile {
     text: Box<dyn BufRead + Send>,
+    framing: Framing,
+    /// An error met before the first block: some readers tell it only once.
+    broken: Option<io::Error>,
     path: Arc<Path>,
     /// The number of the last line that was read.
     line: u64,
@@ -387,19 +396,21 @@ impl Reader {
 
 impl OpenFile {
     fn open(path: Arc<Path>) -> io::Result<Self> {
-        let mut file = BufReader::with_capacity(64 * 1024, File::open(&path)?);
-        let gzip = file.fill_buf()?.starts_with(&[0x1f, 0x8b]);
-        let text: Box<dyn BufRead + Send> = match gzip {
-            true => Box::new(BufReader::with_capacity(64 * 1024, MultiGzDecoder::new(file))),
-            false => Box::new(file),
+        let mut text = framing::open(&path)?;
+        let (framing, broken) = match text.fill_buf() {
+            Ok(start) => (Framing::recognise(start), None),
+            Err(error) => (Framing::Nanoseconds, Some(error)),
         };
-        Ok(Self { text, path, line: 0 })
+        Ok(Self { text, framing, broken, path, line: 0 })
     }
 
     /// Reads about one block and ends with a whole line. `false` if that was the end of the file.
     fn read_block(&mut self, progress: &mut Progress, block: &mut Block) -> bool {
         let mut text = Vec::with_capacity(BLOCK + BLOCK / 8);
-        let mut read = (&mut self.text).take(BLOCK as u64).read_to_end(&mut text).map(drop);
+        let mut read = match self.broken.take() {
+            Some(error) => Err(error),
+            None => (&mut self.text).take(BLOCK as u64).read_to_end(&mut text).map(drop),
+        };
         let mut more = text.len() == BLOCK;
         if read.is_ok() && more && text.last() != Some(&b'\n') {
             let begun = text.len() - whole_lines(&text);
@@ -442,18 +453,21 @@ impl OpenFile {
             if line.is_empty() {
                 continue;
             }
-            let Some((received, after)) = split_time(&line) else {
+            let Some(parts) = self.framing.split(&line) else {
                 let start = String::from_utf8_lossy(&line[..line.len().min(40)]).into_owned();
-                block.push(Err(ReplayError::NoTime { place, start }));
+                let expected = self.framing.expected();
+                block.push(Err(ReplayError::NoTime { place, expected, start }));
                 continue;
             };
+            let framing::Parts { received, decimals, origin, text } = parts;
             let before = progress.reached;
             if received < before {
                 let place = place.clone();
                 block.push(Err(ReplayError::Backwards { place, received, before }));
             }
             progress.reached = before.max(received);
-            block.push(Ok(Line { received, text: line.slice(after..), place }));
+            let text = line.slice(text..);
+            block.push(Ok(Line { received, decimals, origin, text, place }));
         }
     }
 }
@@ -461,14 +475,4 @@ impl OpenFile {
 /// How many bytes the whole lines at the beginning of a text take.
 fn whole_lines(text: &[u8]) -> usize {
     memchr::memrchr(b'\n', text).map_or(0, |at| at + 1)
-}
-
-/// The time at the beginning of a line, and where the text behind it begins.
-fn split_time(line: &[u8]) -> Option<(Timestamp, usize)> {
-    let space = memchr::memchr(b' ', line)?;
-    let digits = std::str::from_utf8(&line[..space]).ok()?;
-    // A number may have a sign, a time may not.
-    let unsigned = digits.starts_with(|first: char| first.is_ascii_digit());
-    let nanos = digits.parse::<i64>().ok().filter(|_| unsigned)?;
-    Some((Timestamp::from_nanos(nanos), space + 1))
 }

@@ -15,7 +15,6 @@
 //! be told from a whole book, so such a stream must not be subscribed to bare. The sources are the venue's own pages: "WebSocket Streams" and "Market Data Endpoints"
 //! of its spot API, and the same of its USDⓈ-M futures API.
 
-mod error;
 mod fields;
 mod level;
 mod usual;
@@ -25,7 +24,7 @@ use std::sync::Arc;
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 
-pub use error::DecodeError;
+pub use super::error::DecodeError;
 
 use self::fields::{Fields, Kind, Message};
 use self::level::Offer;

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::iter::Sum;
-use std::ops::{Add, AddAssign, Mul};
+use std::ops::{Add, AddAssign, Mul, SubAssign};
 
 use serde::ser::{Serialize, Serializer};
 
+use super::ratio::ratio;
 use super::{Price, Quantity, text};
 
 /// An amount of the quote asset, price × quantity, in steps of 1e-16: exact.
@@ -32,12 +33,18 @@ pub struct Notional(i128);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Volume(i128);
 
-/// An average price, in steps of 1e-10: the exact ratio, rounded to the nearest step, halves to the
-/// even one.
+/// A price that comes of a division, in steps of 1e-10: the exact ratio, rounded to the nearest step,
+/// halves to the even one.
 ///
 /// As text it always has ten decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct AveragePrice(i128);
+
+/// A number without a unit, in steps of 1e-10, rounded to the nearest step, halves to the even one.
+///
+/// As text it always has ten decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Ratio(i128);
 
 impl Notional {
     /// The volume-weighted average price of a set of trades whose prices × quantities sum up to
@@ -47,22 +54,8 @@ impl Notional {
     /// `None` if the volume is not positive, or so far beyond any market that the ratio does not
     /// fit.
     pub fn vwap(self, volume: impl Into<Volume>) -> Option<AveragePrice> {
-        let volume = volume.into().0;
-        if volume <= 0 {
-            return None;
-        }
-        // Both are integers: notional / volume counts 1e-8, a hundred times that counts 1e-10. The
-        // remainder is scaled apart from the quotient, so that neither outgrows 128 bits.
-        let whole = self.0.div_euclid(volume).checked_mul(100)?;
-        let rest = self.0.rem_euclid(volume).checked_mul(100)?;
-        let floor = whole.checked_add(rest / volume)?;
-        let rest = rest % volume;
-        let up = match rest.cmp(&(volume - rest)) {
-            std::cmp::Ordering::Less => 0,
-            std::cmp::Ordering::Equal => floor & 1,
-            std::cmp::Ordering::Greater => 1,
-        };
-        Some(AveragePrice(floor.checked_add(up)?))
+        // Both are integers: notional / volume counts 1e-8, a hundred times that counts 1e-10.
+        ratio(self.0, 100, volume.into().0).map(AveragePrice)
     }
 }
 
@@ -84,6 +77,12 @@ impl From<Quantity> for Volume {
 impl AddAssign<Quantity> for Volume {
     fn add_assign(&mut self, quantity: Quantity) {
         *self += Self::from(quantity);
+    }
+}
+
+impl SubAssign<Quantity> for Volume {
+    fn sub_assign(&mut self, quantity: Quantity) {
+        self.0 = self.0.saturating_sub(quantity.units());
     }
 }
 
@@ -134,6 +133,7 @@ macro_rules! wide {
 wide!(Notional, "1e-16", 16, 1e16);
 wide!(Volume, "1e-8", 8, 1e8);
 wide!(AveragePrice, "1e-10", 10, 1e10);
+wide!(Ratio, "1e-10", 10, 1e10);
 
 macro_rules! sums {
     ($name:ident) => {

@@ -66,7 +66,7 @@ pub(super) fn parse(text: &str) -> Result<i64, DecimalError> {
     if let Some(units) = short(digits.as_bytes()) {
         return Ok(if negative { -units } else { units });
     }
-    let units = checked(text, digits, LARGEST_PRICE)?;
+    let units = checked(text, digits, DECIMALS, LARGEST_PRICE)?;
     let units = if negative { -units } else { units };
     units.try_into().map_err(|_| out_of_range(text, LARGEST_PRICE))
 }
@@ -77,10 +77,10 @@ pub(super) fn parse_unsigned(text: &str) -> Result<i128, DecimalError> {
         return Ok(units.into());
     }
     if let Some(digits) = text.strip_prefix('-') {
-        checked(text, digits, LARGEST_QUANTITY)?;
+        checked(text, digits, DECIMALS, LARGEST_QUANTITY)?;
         return Err(DecimalError::Negative { text: quoted(text) });
     }
-    match checked(text, text, LARGEST_QUANTITY)? {
+    match checked(text, text, DECIMALS, LARGEST_QUANTITY)? {
         units if units < QUANTITIES => Ok(units),
         _ => Err(out_of_range(text, LARGEST_QUANTITY)),
     }
@@ -131,8 +131,13 @@ pub(in crate::market) fn eight_digits(text: &[u8; DECIMALS]) -> Option<u32> {
     Some((fours * 10_000 + (fours >> 32)) as u32)
 }
 
-/// Any text: digits with at most one point between them.
-fn checked(text: &str, digits: &str, largest: &'static str) -> Result<i128, DecimalError> {
+/// Any text: digits with at most one point between them, in units of 1e-`most`.
+pub(super) fn checked(
+    text: &str,
+    digits: &str,
+    most: usize,
+    largest: &'static str,
+) -> Result<i128, DecimalError> {
     if text.is_empty() {
         return Err(DecimalError::Empty);
     }
@@ -144,14 +149,14 @@ fn checked(text: &str, digits: &str, largest: &'static str) -> Result<i128, Deci
         return Err(DecimalError::NotDecimal { text: quoted(text) });
     }
     let decimals = decimals.unwrap_or_default();
-    if decimals.len() > DECIMALS {
+    if decimals.len() > most {
         return Err(DecimalError::TooManyDecimals {
             text: quoted(text),
             found: decimals.len(),
-            most: DECIMALS,
+            most,
         });
     }
-    let zeros = std::iter::repeat_n(&b'0', DECIMALS - decimals.len());
+    let zeros = std::iter::repeat_n(&b'0', most - decimals.len());
     let mut digits = integer.iter().chain(decimals).chain(zeros);
     digits
         .try_fold(0_i128, |units, digit| {
@@ -168,7 +173,7 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, units: i128, decimals: usize) ->
     let mut wide = units.unsigned_abs();
     let mut written = 0;
     let mut put = |digit: u8| {
-        if written == decimals {
+        if written == decimals && decimals > 0 {
             at -= 1;
             buffer[at] = b'.';
         }

@@ -32,18 +32,18 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    pub(super) fn field(field: &'static str, reason: impl Into<String>) -> Self {
+    pub(in crate::market) fn field(field: &'static str, reason: impl Into<String>) -> Self {
         Self::Field { field, reason: reason.into() }
     }
 
     /// Bytes that are not UTF-8, which JSON has to be.
-    pub(super) fn not_text(json: &[u8]) -> Self {
+    pub(in crate::market) fn not_text(json: &[u8]) -> Self {
         let valid = json.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
         Self::NotJson { reason: "it is not UTF-8".into(), column: valid + 1 }
     }
 
     /// What serde_json found while it read `field`.
-    pub(super) fn json(error: &serde_json::Error, field: &'static str) -> Self {
+    pub(in crate::market) fn json(error: &serde_json::Error, field: &'static str) -> Self {
         let text = error.to_string();
         // A message is one line, so the line number that serde_json appends is noise.
         let reason = match text.rfind(" at line ") {
