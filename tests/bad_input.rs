@@ -484,6 +484,8 @@ fn wrong_arguments_are_exit_code_2_and_are_named() {
         (&["--replay", file, "--seconds", "soon"], "--seconds"),
         (&["--replay", file, "--outline", "svg"], "svg"),
         (&["--speed", "max"], "--seconds"),
+        (&["--all"], "--out"),
+        (&["--replay", file, "--all"], "--out"),
     ] {
         let outcome = demo(arguments);
         assert_eq!(outcome.code, Some(2), "{arguments:?}: {}{}", outcome.stdout, outcome.stderr);

@@ -3,30 +3,11 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
+use common::shared::{answer, assert_same, shared};
 use common::{Outcome, assert_adds_up, gunzip, replay, stage};
-
-/// The folder with recordings and answers. On a machine that has only the repository there is
-/// nothing to compare with: that is said, and is an error only in CI.
-fn shared() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    if folder.join("data").is_dir() && folder.join("oracles").is_dir() {
-        return Some(folder);
-    }
-    let missing = format!("{} with recordings and answers is missing", folder.display());
-    assert!(std::env::var_os("CI").is_none(), "{missing}");
-    eprintln!("SKIPPED: {missing}; nothing was compared");
-    None
-}
-
-/// The answer in a file, unpacked if need be.
-fn answer(shared: &Path, name: &str) -> String {
-    let bytes = std::fs::read(shared.join("oracles").join(name)).unwrap();
-    let bytes = if name.ends_with(".gz") { gunzip(&bytes) } else { bytes };
-    String::from_utf8(bytes).unwrap()
-}
 
 /// The whole session, which takes a few seconds: run once.
 fn whole_session(shared: &Path) -> &'static Outcome {
@@ -36,21 +17,6 @@ fn whole_session(shared: &Path) -> &'static Outcome {
         let files = ["btcusdt_20240808.gz", "btcusdt_20240809.gz"].map(|name| data.join(name));
         replay(&[&files[0], &files[1]], &["--strict"])
     })
-}
-
-/// Compares whole texts, and on a difference shows only where it begins.
-#[track_caller]
-fn assert_same(name: &str, got: &str, expected: &str) {
-    if got == expected {
-        return;
-    }
-    let mut lines = got.split('\n').zip(expected.split('\n')).enumerate();
-    match lines.find(|(_, (got, expected))| got != expected) {
-        Some((index, (got, expected))) => {
-            panic!("{name}:{}\n     got {got:?}\nexpected {expected:?}", index + 1)
-        }
-        None => panic!("{name}: {} bytes instead of {}", got.len(), expected.len()),
-    }
 }
 
 #[test]

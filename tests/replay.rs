@@ -19,7 +19,7 @@ fn items(files: &[&Path]) -> Vec<Result<Line, ReplayError>> {
 /// `index file:number time text` of a line, or the message of an error.
 fn shown(items: &[Result<Line, ReplayError>]) -> Vec<String> {
     let show = |item: &Result<Line, ReplayError>| match item {
-        Ok(Line { received, text, place }) => {
+        Ok(Line { received, text, place, .. }) => {
             let name = place.file.file_name().unwrap().to_str().unwrap();
             let text = std::str::from_utf8(text).unwrap();
             format!("{} {name}:{} {} {text}", place.index, place.number, received.as_nanos())
@@ -145,7 +145,7 @@ fn the_kind_of_an_error_can_be_matched() {
     let nanos = Timestamp::from_nanos;
     assert!(matches!(&got[1], Err(ReplayError::Backwards { place, received, before })
         if place.number == 2 && *received == nanos(3) && *before == nanos(7)));
-    assert!(matches!(&got[3], Err(ReplayError::NoTime { place, start })
+    assert!(matches!(&got[3], Err(ReplayError::NoTime { place, start, .. })
         if place.index == 2 && start == "x"));
 }
 

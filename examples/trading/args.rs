@@ -9,13 +9,15 @@ use clap::{CommandFactory, Parser, error::ErrorKind};
 #[derive(Debug, Parser)]
 #[command(name = "trading", version)]
 pub struct Args {
-    /// Recorded files, plain or gzip, in order; without them the venue is simulated.
+    /// Recorded files, plain or gzip, in order; without them the venue is simulated. What a file is
+    /// shows in its first line: a recording of Binance, or a session of Kraken by cryptofeed. The files
+    /// of a venue are one recording, and the venues run one after the other.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub replay: Vec<PathBuf>,
 
-    /// `max`, or how many times as fast as real time.
-    #[arg(long, value_name = "max|FACTOR", default_value = "1")]
-    pub speed: Speed,
+    /// `max`, or how many times as fast as real time [default: 1; with `--all --replay`: max].
+    #[arg(long, value_name = "max|FACTOR")]
+    speed: Option<Speed>,
 
     /// Stop after this many seconds of the feed.
     #[arg(long, value_name = "N", value_parser = seconds)]
@@ -25,9 +27,18 @@ pub struct Args {
     #[arg(long)]
     pub headless: bool,
 
-    /// Write `bars_1s.csv`, `bars_1m.csv`, `book_top.csv`, `asof.csv` and `report.json` here.
+    /// Write `bars_1s.csv`, `bars_1m.csv`, `book_top.csv`, `asof.csv` and `report.json` here; of Kraken,
+    /// `kraken_v1_book_top.csv.gz`.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+
+    /// Compute everything that the demo can, and write it to `--out` instead: bars by time, by trades, by
+    /// volume and by value (`bars_*_spot_btcusdt.csv`), overlapping windows (`sliding_*`), rolling
+    /// statistics (`rolling_*`), the as-of join (`asof_*`), the book (`book_top_*`), statistics of quotes
+    /// (`quote_*`), and what an unreliable line would do (`faults_*`). Of a venue that is not replayed
+    /// nothing is written; a file without rows has the names of its columns.
+    #[arg(long, requires = "out")]
+    pub all: bool,
 
     /// Exit with 1 if any of the data was bad.
     #[arg(long)]
@@ -80,10 +91,16 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl Args {
+    /// How fast the feed comes.
+    pub fn speed(&self) -> Speed {
+        let all = self.all && !self.replay.is_empty();
+        self.speed.unwrap_or(if all { Speed::Max } else { Speed::Times(1.0) })
+    }
+
     /// The arguments of this process. Ends it with exit code 2 if they are wrong.
     pub fn read() -> Self {
         let args = Self::parse();
-        if args.replay.is_empty() && args.speed == Speed::Max && args.seconds.is_none() {
+        if args.replay.is_empty() && args.speed() == Speed::Max && args.seconds.is_none() {
             wrong("the simulated venue never ends: `--speed max` needs `--seconds`");
         }
         args

@@ -7,12 +7,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use aqueduct::market::feed::ProblemKind;
-use aqueduct::pipeline::{Report, StageReport};
+use aqueduct::pipeline::StageReport;
 use aqueduct::sink::csv::{self, CsvError, CsvFile, LineEnd};
 use futures::Sink;
 use serde::Serialize;
+
+use crate::rows::Row;
 
 /// Prints a line. Whoever reads the output may have gone (`trading | head`); the run and its files
 /// do not depend on that.
@@ -35,14 +38,15 @@ impl Output {
         Ok(Self { folder: folder.map(Path::to_owned) })
     }
 
-    /// The rows of `<name>.csv`; without a folder they are let go.
-    pub fn csv<T: Serialize>(&self, name: &str) -> Result<Rows<T>, CsvError> {
-        let path = self.folder.as_ref().map(|folder| folder.join(name).with_extension("csv"));
-        Ok(Rows(path.map(csv::create).transpose()?))
+    /// The rows of a file; without a folder they are let go.
+    pub fn csv<T: Row>(&self, name: &str) -> Result<Rows<T>, CsvError> {
+        let path = self.folder.as_ref().map(|folder| folder.join(name));
+        let file = path.map(csv::create).transpose()?;
+        Ok(Rows(file.map(|file: CsvFile<T>| file.columns(T::COLUMNS))))
     }
 
     /// As [`csv`](Self::csv), with the line ends of RFC 4180.
-    pub fn csv_crlf<T: Serialize>(&self, name: &str) -> Result<Rows<T>, CsvError> {
+    pub fn csv_crlf<T: Row>(&self, name: &str) -> Result<Rows<T>, CsvError> {
         Ok(Rows(self.csv(name)?.0.map(|file| file.line_end(LineEnd::CrLf))))
     }
 
@@ -92,17 +96,21 @@ pub struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    /// The figures of a run.
-    pub fn of(report: &'a Report, problems: &'a BTreeMap<ProblemKind, u64>) -> Self {
-        let messages = report.stage(crate::assemble::SOURCE).map_or(0, |source| source.items_in);
-        let elapsed_s = report.elapsed.as_secs_f64();
+    /// The figures of runs, one after the other.
+    pub fn of(
+        messages: u64,
+        elapsed: Duration,
+        stages: &'a [StageReport],
+        problems: &'a BTreeMap<ProblemKind, u64>,
+    ) -> Self {
+        let elapsed_s = elapsed.as_secs_f64();
         Self {
             messages,
             elapsed_s,
             messages_per_s: messages as f64 / elapsed_s.max(f64::MIN_POSITIVE),
             peak_rss_bytes: peak_rss_bytes(),
             problems,
-            stages: &report.stages,
+            stages,
         }
     }
 

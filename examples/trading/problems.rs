@@ -7,9 +7,10 @@ use std::future::ready;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aqueduct::market::BookEvent;
-use aqueduct::market::feed::{Feed, Places, Problem, ProblemKind};
-use aqueduct::window::Window;
+use aqueduct::combine::Either;
+use aqueduct::market::feed::{self, Feed, Places, Problem, ProblemKind};
+use aqueduct::market::{BookEvent, Decimal, kraken};
+use aqueduct::window::{Late, Window};
 use futures::sink::{self, Sink};
 
 /// How many messages of a kind are printed before the rest is only counted.
@@ -33,9 +34,36 @@ impl From<&Problem> for Notice {
     }
 }
 
-/// The problem in an item of the feed, if it is one.
-pub fn of_feed(item: &Feed) -> Option<Notice> {
-    item.as_ref().err().map(Notice::from)
+/// The problem in an item of a feed, if it is one.
+pub fn of_feed<E>(item: &Feed<E>) -> Option<Notice> {
+    feed::problem(item).map(Notice::from)
+}
+
+/// The problem with a book that is checked by a checksum, if there is one.
+pub fn of_checked(places: Places) -> impl FnMut(&(Decimal, kraken::Top)) -> Option<Notice> + Send {
+    move |(_, top)| {
+        let pair = top.pair;
+        let (kind, what) = match top.venue_checksum {
+            _ if !top.started => {
+                (ProblemKind::NoSnapshot, format!("an update of {pair}, but no snapshot has come"))
+            }
+            Some(venue) if !top.agrees() => {
+                let ours = top.checksum;
+                let what = format!(
+                    "the book of {pair} has the checksum {ours}, the venue says {venue}; \
+                     a new subscription would heal it"
+                );
+                (ProblemKind::Checksum, what)
+            }
+            _ => return None,
+        };
+        Some(Notice { kind, text: format!("{}: {what}", place(&places, top.line)) })
+    }
+}
+
+/// Where a line stands, for a message.
+fn place(places: &Places, line: u64) -> String {
+    places.find(line).map_or(format!("line {line}"), |place| place.to_string())
 }
 
 /// The problem in an event of a book, if it is one.
@@ -56,8 +84,7 @@ pub fn of_book(places: Places) -> impl FnMut(&BookEvent) -> Option<Notice> + Sen
             }
             _ => return None,
         };
-        let place = places.find(line).map_or(format!("line {line}"), |place| place.to_string());
-        Some(Notice { kind, text: format!("{place}: {what}") })
+        Some(Notice { kind, text: format!("{}: {what}", place(&places, line)) })
     }
 }
 
@@ -105,14 +132,31 @@ impl Problems {
     }
 
     /// Notes items that came too late for their window.
-    pub fn late<T>(&self) -> impl FnMut(&Window<T>) + Send + use<T> {
+    pub fn late<T>(&self, items: &'static str) -> impl FnMut(&Window<T>) + Send + use<T> {
         let problems = self.clone();
         move |window| {
             if window.late > 0 {
                 let before = window.start.as_millis();
-                let text =
-                    format!("{} trades came too late for the bars before {before}", window.late);
+                let late = window.late;
+                let text = format!("{late} {items} came too late for the windows before {before}");
                 problems.add(ProblemKind::Late, window.late, &text);
+            }
+        }
+    }
+
+    /// Notes items that came too late for a rolling statistic, and keeps the results.
+    pub fn in_time<R, T>(
+        &self,
+        items: &'static str,
+    ) -> impl FnMut(Either<R, Late<T>>) -> Option<R> + Send + use<R, T> {
+        let problems = self.clone();
+        move |result| match result {
+            Either::Left(result) => Some(result),
+            Either::Right(late) => {
+                let time = late.time.as_millis();
+                let text = format!("1 {items} of {time} came too late for a rolling statistic");
+                problems.add(ProblemKind::Late, 1, &text);
+                None
             }
         }
     }

@@ -5,22 +5,23 @@ use std::collections::BTreeMap;
 
 use super::recording::{Entry, Said, Venue};
 
-fn fixed(units: i128, decimals: u32) -> String {
-    let one = 10i128.pow(decimals);
-    format!("{}.{:0width$}", units / one, units % one, width = decimals as usize)
+pub(crate) fn fixed(units: i128, decimals: u32) -> String {
+    let one = 10u128.pow(decimals);
+    let (sign, units) = (if units < 0 { "-" } else { "" }, units.unsigned_abs());
+    format!("{sign}{}.{:0width$}", units / one, units % one, width = decimals as usize)
 }
 
-fn eight(units: i64) -> String {
+pub(crate) fn eight(units: i64) -> String {
     fixed(units.into(), 8)
 }
 
 /// Rounded to the nearest whole, a half to the even one.
-fn divide(dividend: i128, divisor: i128) -> i128 {
-    let (whole, rest) = (dividend / divisor, dividend % divisor);
+pub(crate) fn divide(dividend: i128, divisor: i128) -> i128 {
+    let (whole, rest) = (dividend.div_euclid(divisor), dividend.rem_euclid(divisor));
     match (2 * rest).cmp(&divisor) {
         Ordering::Less => whole,
         Ordering::Greater => whole + 1,
-        Ordering::Equal => whole + whole % 2,
+        Ordering::Equal => whole + whole.rem_euclid(2),
     }
 }
 
@@ -69,7 +70,7 @@ pub(crate) fn as_of(entries: &[Entry]) -> Vec<String> {
         let Said::Trade { id, price, buyer_is_maker, .. } = entry.said else { continue };
         // Of equal times the last to arrive counts, also if it came after the trade.
         let known = entries.iter().enumerate().filter_map(|(at, other)| match other.said {
-            Said::Quote { update, bid, ask } if other.received <= entry.received => {
+            Said::Quote { update, bid, ask, .. } if other.received <= entry.received => {
                 Some(((other.received, at), (update, bid, ask)))
             }
             _ => None,

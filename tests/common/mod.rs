@@ -2,7 +2,10 @@
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
 pub(crate) mod answers;
+pub(crate) mod in_full;
+pub(crate) mod kraken;
 pub(crate) mod recording;
+pub(crate) mod shared;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -34,7 +37,7 @@ pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    /// The files that it wrote.
+    /// The files that it wrote; packed ones unpacked.
     pub(crate) files: BTreeMap<String, String>,
 }
 
@@ -108,8 +111,10 @@ pub(crate) fn replay(files: &[&Path], arguments: &[&str]) -> Outcome {
     let mut outcome = demo(&all);
     for file in std::fs::read_dir(out.path()).unwrap() {
         let file = file.unwrap();
-        let text = std::fs::read_to_string(file.path()).unwrap();
-        outcome.files.insert(file.file_name().into_string().unwrap(), text);
+        let name = file.file_name().into_string().unwrap();
+        let bytes = std::fs::read(file.path()).unwrap();
+        let bytes = if name.ends_with(".gz") { gunzip_whole(&bytes) } else { bytes };
+        outcome.files.insert(name, String::from_utf8(bytes).unwrap());
     }
     outcome
 }
@@ -151,6 +156,13 @@ pub(crate) fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(text).unwrap();
     encoder.finish().unwrap()
+}
+
+/// The text of a gzip file that nothing is wrong with.
+fn gunzip_whole(packed: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut text).unwrap();
+    text
 }
 
 /// The text of a gzip file, as far as it can be read.

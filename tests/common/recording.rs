@@ -7,7 +7,7 @@ use std::fmt::Write;
 #[derive(Debug, Clone)]
 pub(crate) enum Said {
     Trade { id: u64, ms: i64, price: i64, quantity: i64, buyer_is_maker: bool },
-    Quote { update: u64, bid: i64, ask: i64 },
+    Quote { update: u64, bid: i64, ask: i64, bids: i64, asks: i64 },
     Diff { ms: i64, first: u64, last: u64, bids: Vec<(i64, i64)>, asks: Vec<(i64, i64)> },
     Snapshot { last: u64, bids: Vec<(i64, i64)>, asks: Vec<(i64, i64)> },
 }
@@ -125,7 +125,13 @@ impl Session {
     }
 
     fn quote(&mut self) -> Said {
-        Said::Quote { update: self.update, bid: self.price(-1), ask: self.price(1) }
+        Said::Quote {
+            update: self.update,
+            bid: self.price(-1),
+            ask: self.price(1),
+            bids: self.quantity(),
+            asks: self.quantity(),
+        }
     }
 
     fn levels(&mut self, side: i64, most: i64) -> Vec<(i64, i64)> {
@@ -204,12 +210,13 @@ pub(crate) fn json(venue: Venue, said: &Said, before: u64) -> String {
                 ),
             )
         }
-        Said::Quote { update, bid, ask } => {
+        Said::Quote { update, bid, ask, bids, asks } => {
             let (bid, ask) = (number(*bid), number(*ask));
+            let (bids, asks) = (number(*bids), number(*asks));
             let head = if futures { r#""e":"bookTicker","# } else { "" };
             let times = if futures { r#","T":1700000000000,"E":1700000000001"# } else { "" };
             let data = format!(
-                r#"{head}"u":{update},"s":"{SYMBOL}","b":"{bid}","B":"1.5","a":"{ask}","A":"2.5"{times}"#
+                r#"{head}"u":{update},"s":"{SYMBOL}","b":"{bid}","B":"{bids}","a":"{ask}","A":"{asks}"{times}"#
             );
             wrapped("bookTicker", data)
         }

@@ -18,10 +18,10 @@ use aqueduct::interval;
 use aqueduct::pipeline::{Probe, Report, RunError};
 use aqueduct::source::Missed;
 use crossterm::event::{Event, EventStream, KeyCode, KeyModifiers};
-use futures::channel::oneshot;
 use futures::future::{Either, select};
 use ratatui::DefaultTerminal;
 
+use crate::feed::Stop;
 use crate::problems::Problems;
 use crate::screen::{Screen, Shown};
 use draw::{View, draw};
@@ -35,11 +35,10 @@ pub async fn show(
     screen: &Screen,
     probe: &Probe,
     problems: &Problems,
-    stop: oneshot::Sender<()>,
+    stop: &Stop,
 ) -> anyhow::Result<Result<Report, RunError>> {
     let mut terminal = Restored(ratatui::try_init().context("the terminal cannot be set up")?);
     let mut running = pin!(running);
-    let mut stop = Some(stop);
     let mut view = View::default();
 
     let keys = aqueduct::flow(EventStream::new()).map(|event| event.map(Wake::from));
@@ -62,14 +61,13 @@ pub async fn show(
         match wake.context("the keyboard cannot be read")? {
             Wake::Redraw => {}
             Wake::Scroll(rows) => view.stages.scroll(rows),
-            Wake::Quit => match stop.take() {
-                Some(stop) => {
-                    view.stopping = true;
-                    // Gone already if the feed has just ended.
-                    let _ = stop.send(());
-                }
-                None => anyhow::bail!("left before the run had ended: its output is cut off"),
-            },
+            Wake::Quit if view.stopping => {
+                anyhow::bail!("left before the run had ended: its output is cut off")
+            }
+            Wake::Quit => {
+                view.stopping = true;
+                stop.now();
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use aqueduct::Timestamp;
 use aqueduct::market::feed::ProblemKind;
 use aqueduct::market::{Bar, BookState, Level, Quote, Side, Trade};
 use aqueduct::pipeline::{Kind, Report, StageReport};
-use aqueduct::window::Window;
+use aqueduct::window::{Firing, Window};
 use crossterm::event::KeyEvent;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -37,7 +37,8 @@ fn bar(start: i64, prices: [&str; 4]) -> Window<Bar> {
     let mut value = Bar::default();
     prices.iter().for_each(|price| value.add(&trade(price, Side::Buy)));
     let [start, end] = [start, start + 1].map(Timestamp::from_secs);
-    Window { start, end, complete: true, late: 0, value }
+    let firing = Firing::OnTime;
+    Window { key: (), start, end, firing, complete: true, partial: false, late: 0, value }
 }
 
 fn shown() -> Shown {
@@ -83,6 +84,8 @@ fn report(elapsed: u64, items: u64) -> Report {
         busy: Duration::from_millis(elapsed * 40),
         starved: Duration::ZERO,
         blocked: Duration::from_millis(elapsed * 250),
+        watermark: None,
+        watermark_lag: None,
     };
     let edges = (1..=20).map(|index| stage(format!("venue.{index}"), Kind::Edge));
     Report {
