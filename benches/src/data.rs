@@ -75,13 +75,23 @@ fn ticks(seed: u64, n: usize, mut time: impl FnMut(u64, &mut Draws) -> u64) -> V
 pub(crate) struct Data {
     full: bool,
     base: OnceLock<&'static [Tick]>,
+    disordered: OnceLock<&'static [Tick]>,
     sources: OnceLock<&'static [Vec<Tick>]>,
+    trades: OnceLock<&'static [Tick]>,
+    quotes: OnceLock<&'static [Tick]>,
 }
 
 impl Data {
     /// At full size, or at a tenth of it.
     pub(crate) fn new(full: bool) -> Self {
-        Self { full, base: OnceLock::new(), sources: OnceLock::new() }
+        Self {
+            full,
+            base: OnceLock::new(),
+            disordered: OnceLock::new(),
+            sources: OnceLock::new(),
+            trades: OnceLock::new(),
+            quotes: OnceLock::new(),
+        }
     }
 
     /// The number for the size of this run.
@@ -94,6 +104,34 @@ impl Data {
         // Leaked, as tasks on other threads read it: it is needed until the program ends.
         self.base.get_or_init(|| {
             let n = self.sized(10_000_000, 1_000_000) as usize;
+            ticks(42, n, |index, _| index * 1000).leak()
+        })
+    }
+
+    /// The ticks `disordered`: those of `base`, each up to 100 µs earlier.
+    pub(crate) fn disordered(&self) -> &'static [Tick] {
+        self.disordered.get_or_init(|| {
+            let mut draws = Draws::new(4343);
+            let earlier = |tick: &Tick| {
+                let time = tick.time.saturating_sub(draws.draw() % 100_001);
+                Tick { time, ..*tick }
+            };
+            self.base().iter().map(earlier).collect::<Vec<_>>().leak()
+        })
+    }
+
+    /// The ticks `trades`, 2 M or 500 k, four microseconds apart on average.
+    pub(crate) fn trades(&self) -> &'static [Tick] {
+        self.trades.get_or_init(|| {
+            let n = self.sized(2_000_000, 500_000) as usize;
+            ticks(43, n, |index, draws| index * 4000 + draws.draw() % 4000).leak()
+        })
+    }
+
+    /// The ticks `quotes`: the first 8 M of `base`, or 2 M of the same.
+    pub(crate) fn quotes(&self) -> &'static [Tick] {
+        self.quotes.get_or_init(|| {
+            let n = self.sized(8_000_000, 2_000_000) as usize;
             ticks(42, n, |index, _| index * 1000).leak()
         })
     }
