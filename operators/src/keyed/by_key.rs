@@ -14,7 +14,7 @@ impl<S: Stage<Item = Timed<T>>, T> Flow<S> {
     ///
     /// There are no flows inside: the states of all keys lie in one table, and nothing can block.
     /// [`KeyLimits`] says how many keys there may be at once; what happens to one more is told at each
-    /// operator.
+    /// operator. `key` may be asked more than once about one item.
     ///
     /// ```
     /// # use aqueduct_operators::{Timestamp, Virtual, aggregate::count, iter, keyed::KeyLimits};

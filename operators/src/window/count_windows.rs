@@ -38,20 +38,11 @@ impl<S: Stage<Item = Timed<T>>, T> Flow<S> {
     /// If `items` is zero.
     ///
     /// ```
-    /// # use aqueduct_operators::{Timestamp, iter, aggregate::{Aggregate, Span}};
+    /// # use aqueduct_operators::{Timestamp, iter, aggregate::count};
     /// # use std::time::Duration;
-    /// # struct Count;
-    /// # impl Aggregate<i64> for Count {
-    /// #     type State = u32;
-    /// #     type Output = u32;
-    /// #     fn init(&self) -> u32 { 0 }
-    /// #     fn add(&self, count: &mut u32, _: Timestamp, _: &i64) { *count += 1 }
-    /// #     fn merge(&self, count: &mut u32, later: &u32) { *count += later }
-    /// #     fn finish(&self, count: &u32, _: Span) -> u32 { *count }
-    /// # }
     /// # futures::executor::block_on(async {
     /// let ticks = iter([1, 5, 7]).event_time(|s| Timestamp::from_secs(*s), Duration::ZERO);
-    /// let bars = ticks.count_windows(2, Count).values();
+    /// let bars = ticks.count_windows(2, count()).values();
     /// let bars: Vec<_> = bars.map(|bar| (bar.start.as_secs(), bar.value)).collect().await;
     /// assert_eq!(bars, [(1, 2), (7, 1)]);
     /// # });

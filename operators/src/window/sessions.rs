@@ -188,20 +188,11 @@ impl<S: Stage<Item = Timed<T>>, T> Flow<S> {
     /// If the gap is zero.
     ///
     /// ```
-    /// # use aqueduct_operators::{Timestamp, iter, aggregate::{Aggregate, Span}};
+    /// # use aqueduct_operators::{Timestamp, iter, aggregate::count};
     /// # use std::time::Duration;
-    /// # struct Count;
-    /// # impl Aggregate<i64> for Count {
-    /// #     type State = u32;
-    /// #     type Output = u32;
-    /// #     fn init(&self) -> u32 { 0 }
-    /// #     fn add(&self, count: &mut u32, _: Timestamp, _: &i64) { *count += 1 }
-    /// #     fn merge(&self, count: &mut u32, later: &u32) { *count += later }
-    /// #     fn finish(&self, count: &u32, _: Span) -> u32 { *count }
-    /// # }
     /// # futures::executor::block_on(async {
     /// let clicks = iter([0, 20, 45, 100]).event_time(|s| Timestamp::from_secs(*s), Duration::ZERO);
-    /// let visits = clicks.sessions(Duration::from_secs(30), Count).values();
+    /// let visits = clicks.sessions(Duration::from_secs(30), count()).values();
     /// let visits: Vec<_> = visits.map(|visit| (visit.end.as_secs(), visit.value)).collect().await;
     /// assert_eq!(visits, [(75, 3), (130, 1)]);
     /// # });

@@ -51,23 +51,14 @@ impl<S: Stage<Item = Timed<T>>, T> Flow<S> {
     /// If `limit` is not more than the weight of nothing.
     ///
     /// ```
-    /// # use aqueduct_operators::{Timestamp, iter, aggregate::{Aggregate, Span}};
+    /// # use aqueduct_operators::{Timestamp, iter, aggregate::count};
     /// # use std::time::Duration;
-    /// # struct Count;
-    /// # impl Aggregate<(i64, u64)> for Count {
-    /// #     type State = u32;
-    /// #     type Output = u32;
-    /// #     fn init(&self) -> u32 { 0 }
-    /// #     fn add(&self, count: &mut u32, _: Timestamp, _: &(i64, u64)) { *count += 1 }
-    /// #     fn merge(&self, count: &mut u32, later: &u32) { *count += later }
-    /// #     fn finish(&self, count: &u32, _: Span) -> u32 { *count }
-    /// # }
     /// # futures::executor::block_on(async {
     /// // Volume bars: the time and the quantity of each trade.
     /// let trades = iter([(0, 3), (1, 4), (7, 9), (8, 1)]);
     /// let bars = trades
     ///     .event_time(|trade| Timestamp::from_secs(trade.0), Duration::ZERO)
-    ///     .threshold(5, |trade| trade.1, Count)
+    ///     .threshold(5, |trade| trade.1, count())
     ///     .values();
     /// let bars: Vec<_> = bars.map(|bar| (bar.end.as_secs(), bar.value, bar.complete)).collect().await;
     /// assert_eq!(bars, [(1, 2, true), (7, 1, true), (8, 1, false)]);
