@@ -17,6 +17,7 @@ pub use alarm::Alarm;
 pub use ambient::{Ambient, InAmbient, Job, Task};
 pub use budget::Budget;
 pub use timestamp::Timestamp;
+pub(crate) use timestamp::nanos;
 use virtual_time::Timers;
 pub use virtual_time::{Driven, Stalled, Virtual};
 

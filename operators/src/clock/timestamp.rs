@@ -72,8 +72,11 @@ impl Timestamp {
     }
 }
 
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+/// Nanoseconds, the most there are if the duration is longer: what a loop over items counts with,
+/// because arithmetic on durations is too slow there.
+pub(crate) const fn nanos(duration: Duration) -> i64 {
+    let nanos = duration.as_nanos();
+    if nanos > i64::MAX as u128 { i64::MAX } else { nanos as i64 }
 }
 
 impl Add<Duration> for Timestamp {

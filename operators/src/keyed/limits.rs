@@ -40,11 +40,6 @@ impl KeyLimits {
         self
     }
 
-    /// How many keys at most, and how long one may be silent.
-    pub(crate) fn parts(self) -> (NonZeroUsize, Option<Duration>) {
-        (self.max_keys, self.idle)
-    }
-
     pub(crate) fn max_keys(&self) -> usize {
         self.max_keys.get()
     }

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::panic::Location;
 use std::time::Duration;
 
+use crate::clock::nanos;
 use crate::keyed::{KeyLimits, KeyStep, Keyed, KeyedFlow};
 use crate::transform::{Step, Stepped};
 use crate::{Flow, Node, Stage, Timestamp};
@@ -111,10 +112,6 @@ where
         let step = SilencesByKey { after: nanos(after), time, counts: Default::default() };
         self.with_step(step, Location::caller())
     }
-}
-
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// What has come to a [`silences`](Flow::silences).

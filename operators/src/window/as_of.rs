@@ -5,8 +5,8 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::Timed;
-use super::join::nanos;
 use super::join::{Core, Join, Padded, Reach, Slot, Whole};
+use crate::clock::nanos;
 use crate::{Flow, Node, Stage, Timestamp};
 
 /// Which item on the right an as-of join takes.

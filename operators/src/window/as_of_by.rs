@@ -1,6 +1,7 @@
 //! `as_of_by`: joins each item with what was known of its key at its time.
 
 use std::hash::Hash;
+use std::num::NonZeroUsize;
 use std::panic::Location;
 
 use super::join::{ByKey, Core, Join, Padded};
@@ -76,9 +77,9 @@ impl<S: Stage<Item = Timed<L>>, L> Flow<S> {
         LeftKey: FnMut(&L) -> K,
         RightKey: FnMut(&T) -> K,
     {
-        let (max_keys, idle) = limits.parts();
-        let which = idle.map_or(which, |idle| which.remembering(idle));
-        let index = ByKey::new(left_key, right_key, Some(max_keys));
+        let max_keys = NonZeroUsize::new(limits.max_keys());
+        let which = limits.idle_time().map_or(which, |idle| which.remembering(idle));
+        let index = ByKey::new(left_key, right_key, max_keys);
         Join::flow(self, right, which, index, Location::caller())
     }
 }

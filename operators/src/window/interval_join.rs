@@ -5,7 +5,8 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::Timed;
-use super::join::{Core, Join, Matched, Reach, Slot, Whole, nanos};
+use super::join::{Core, Join, Matched, Reach, Slot, Whole};
+use crate::clock::nanos;
 use crate::{Flow, Node, Stage, Timestamp};
 
 /// How far the time of a right item may lie from that of the left one, for an

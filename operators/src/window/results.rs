@@ -3,10 +3,10 @@
 use std::marker::PhantomData;
 
 use super::grouping::{Grouping, Slots};
-use super::windows::nanos;
 use super::{Empty, Firing, Late, LatePolicy, Timed, Window, WindowCounts, Windows};
 use crate::Timestamp;
 use crate::aggregate::{Aggregate, Span};
+use crate::clock::nanos;
 use crate::keyed::KeyLimits;
 
 /// Makes the results of [windows](super::TimeWindows).

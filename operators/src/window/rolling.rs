@@ -9,10 +9,10 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::tail::Tail;
-use super::windows::nanos;
 use super::{ByKey, DropLate, EmitLate, Grouping, Late, LatePolicy, Timed, Whole};
 use crate::aggregate::{Aggregate, Span};
 use crate::buffer::checked;
+use crate::clock::nanos;
 use crate::keyed::{Linked, TimedByKey};
 use crate::transform::{Step, Stepped};
 use crate::{Bound, Flow, Node, Stage, Timestamp};

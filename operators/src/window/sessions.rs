@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 use std::panic::Location;
 use std::time::Duration;
 
-use super::windows::nanos;
 use super::{ByKey, SessionWindows, Timed, Whole};
 use crate::aggregate::Aggregate;
+use crate::clock::nanos;
 use crate::keyed::TimedByKey;
 use crate::transform::Stepped;
 use crate::{Flow, Node, Site, Stage};

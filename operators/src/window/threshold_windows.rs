@@ -164,7 +164,7 @@ where
         aggregate: A,
     ) -> Self {
         let limits = groups.limits();
-        let idle = limits.idle_time().map(super::windows::nanos);
+        let idle = limits.idle_time().map(crate::clock::nanos);
         Self {
             groups,
             measure,

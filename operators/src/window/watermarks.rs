@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::clock::nanos;
 use crate::{Node, Timestamp};
 
 /// How the watermark of [`event_time`](crate::Flow::event_time) follows the items: at a distance,
@@ -139,11 +140,6 @@ pub struct EventTimeCounts {
     pub latest: Option<Timestamp>,
     /// The watermark.
     pub watermark: Option<Timestamp>,
-}
-
-/// In nanoseconds, which is what items are counted with: arithmetic on durations is too slow there.
-fn nanos(duration: Duration) -> i64 {
-    (Timestamp::EPOCH + duration).as_nanos()
 }
 
 /// Before every time.

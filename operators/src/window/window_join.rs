@@ -14,7 +14,8 @@ use pin_project::pin_project;
 
 use self::panes::{Next, Panes};
 use super::Timed;
-use super::join::{Full, Matched, Outcome, Padded, drive, nanos, poll_side};
+use super::join::{Full, Matched, Outcome, Padded, drive, poll_side};
+use crate::clock::nanos;
 use crate::{Bound, Budget, Flow, Outline, Site, Stage, Timestamp};
 
 /// How many items of each side are kept, unless [`capacity`](Flow::capacity) says something else.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::time_windows::{TimeWindows, Windowed};
 use super::{ByKey, Closed, Empty, Timed, Whole};
 use crate::aggregate::Aggregate;
+use crate::clock::nanos;
 use crate::keyed::TimedByKey;
 use crate::{Flow, Node, Site, Stage, Timestamp};
 
@@ -288,10 +289,6 @@ impl Windows {
         }
         node.parameter("open", self.open);
     }
-}
-
-pub(super) fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// The last time at or before `time` that lies a multiple of `every` from `origin`.

@@ -25,9 +25,3 @@ pub use reach::Reach;
 pub(super) use sides::{drive, poll_side};
 pub use slots::{Slot, Slots};
 pub use stage::Join;
-
-/// Nanoseconds, the most there are if the duration is longer.
-pub(super) const fn nanos(duration: std::time::Duration) -> i64 {
-    let nanos = duration.as_nanos();
-    if nanos > i64::MAX as u128 { i64::MAX } else { nanos as i64 }
-}
